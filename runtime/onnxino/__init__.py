@@ -1,0 +1,1 @@
+"""Onnxino: quantized ONNX models on microcontrollers, bit for bit."""
