@@ -156,7 +156,7 @@ def check_header(data: bytes, where: str = "model") -> None:
     if (major, minor) != (FORMAT_MAJOR, FORMAT_MINOR) and (major != FORMAT_MAJOR or minor > FORMAT_MINOR):
         relation = "newer" if (major, minor) > (FORMAT_MAJOR, FORMAT_MINOR) else "older"
         raise ModelError(
-            f"{where} has format {major}.{minor}, {relation} than {FORMAT_MAJOR}.{FORMAT_MINOR}, which this version reads",
+            f"{where} has format {major}.{minor}, {relation} than this version reads ({FORMAT_MAJOR}.{FORMAT_MINOR})",
             f"it needs Onnxino {needed_major}.{needed_minor}.{patch} or newer: pip install --upgrade onnxino"
             if relation == "newer"
             else "convert the ONNX file again",

@@ -41,7 +41,7 @@ SCALARS = {
 
 @dataclass
 class FieldDef:
-    """A field of a table or struct. `base` and `element` are BaseTypes; `index` points into objects or enums, or is -1."""
+    """A field of a table or struct. `base`, `element` are BaseTypes; `index` is into objects or enums, or -1."""
 
     name: str
     id: int
