@@ -1,0 +1,52 @@
+/* Dense layer: [rows, K] x [N, K] -> [rows, N]. */
+#include "dot.h"
+#include "engine/kernel.h"
+#include "engine/numeric.h"
+
+static void onx_fully_connected_run(const onx_call *call)
+{
+    onx_fb_fully_connected t = { call->attributes };
+    onx_tensor in = onx_input_of(call, 0), out = onx_output_of(call, 0);
+    onx_requantizer q = onx_requantizer_of(onx_fb_fully_connected_requantization(t));
+    onx_i32s bias = onx_fb_fully_connected_bias(t);
+    onx_u8s weights = onx_fb_weights_data(onx_fb_fully_connected_weights(t));
+    size_t depth = weights.count / bias.count;
+    const int8_t *x = in.data;
+    int8_t *y = out.data;
+    for (size_t rows = in.count / depth; rows > 0u; rows--, x += depth) {
+        const int8_t *w = (const int8_t *)weights.data;
+        for (size_t n = 0; n < bias.count;) {
+            size_t block = bias.count - n < 4u ? 1u : 4u;
+            uint32_t acc[4] = { 0, 0, 0, 0 };
+            for (size_t i = 0; i < block; i++)
+                acc[i] = (uint32_t)bias.data[n + i];
+            if (block == 1u)
+                acc[0] = onx_dot(acc[0], x, w, depth);
+            else
+                onx_dot4(acc, x, w, depth, depth);
+            for (size_t i = 0; i < block; i++, n++)
+                *y++ = onx_requantize((int32_t)acc[i], q.scale[n * q.step], q.low, q.high, q.zero_point);
+            w += block * depth;
+        }
+    }
+}
+
+static onx_status onx_fully_connected_check(const onx_call *call)
+{
+    onx_fb_fully_connected t = { call->attributes };
+    onx_tensor in = onx_input_of(call, 0), out = onx_output_of(call, 0);
+    onx_fb_weights w = onx_fb_fully_connected_weights(t);
+    uint32_t size = onx_fb_weights_data(w).count, outputs = onx_fb_fully_connected_bias(t).count;
+    if (!onx_is_int8(&in) || !onx_is_int8(&out))
+        return ONX_ERROR_UNSUPPORTED;
+    if (outputs == 0u || size == 0u || size % outputs != 0u || !onx_weights_fit(w, size))
+        return ONX_ERROR_OPERATOR;
+    uint32_t depth = size / outputs;
+    if (in.count % depth != 0u || (uint64_t)(in.count / depth) * outputs != out.count)
+        return ONX_ERROR_OPERATOR;
+    return onx_requantization_fits(onx_fb_fully_connected_requantization(t), outputs) ? ONX_OK : ONX_ERROR_OPERATOR;
+}
+
+const onx_kernel onx_fully_connected_kernels[1] = {
+    { ONX_WEIGHT_LAYOUT_OHWI, onx_fully_connected_check, onx_fully_connected_run, NULL, NULL },
+};
