@@ -1,0 +1,164 @@
+"""Compare Onnxino with ONNX Runtime, byte by byte.
+
+The same inputs go through ONNX Runtime 1.31.1, the NumPy reference, the C runtime and the firmware in the emulator. Then each
+operator is fed with the very bytes that ONNX Runtime fed its own kernel. What ONNX Runtime computes on integers must come out
+the same to the byte; what it computes in float32 may be one quantization step apart, and is counted.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from onnxino_tools import ui
+from onnxino_tools.arguments import (
+    Parser,
+    UsageError,
+    add_data,
+    add_json,
+    add_preprocessing,
+    add_save,
+    positive,
+)
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from argparse import Namespace
+
+    from onnxino.schema.model import Model
+    from onnxino_tools.verify.compare import OperatorReport, VerifyReport
+    from onnxino_tools.verify.run import Feeds
+
+BACKENDS = ("numpy", "c", "emulator")
+
+
+def add_arguments(parser: Parser) -> None:
+    """The options of `onnxino verify`."""
+    parser.add_argument("model", metavar="model.onnx", help="the quantized ONNX model")
+    parser.add_argument("--random", type=positive, metavar="N", help="N random inputs (default: 8)")
+    parser.add_argument("--seed", type=int, default=0, help="of the random inputs (default: 0)")
+    parser.add_argument(
+        "--backends", default=",".join(BACKENDS), metavar="B,B", help=f"default: {','.join(BACKENDS)}; also a serial port"
+    )
+    add_data(parser, required=False)
+    add_preprocessing(parser)
+    add_save(parser, "inputs and the outputs of every backend")
+    add_json(parser)
+
+
+def run(args: Namespace) -> int:
+    """Exit code 0: every promise kept; 1: not."""
+    if args.data is not None and args.random is not None:
+        raise UsageError("--data and --random cannot be given together", "say one of them")
+    backends = [name.strip() for name in args.backends.split(",") if name.strip()]
+    if not backends:
+        raise UsageError("--backends names none", f"for example --backends {','.join(BACKENDS)}")
+    from onnxino import load_model
+    from onnxino_converter import convert
+    from onnxino_tools.verify.run import load_onnx, verify
+
+    proto = load_onnx(Path(args.model))
+    converted = convert(args.model)
+    model = load_model(converted.model)
+    feeds, source = _feeds(args, model)
+    with ui.Progress(1, "inputs", "verify") as bar:
+
+        def progress(what: str, done: int, total: int) -> None:
+            bar.label, bar.total = what, total
+            bar.update(done)
+
+        report, outputs = verify(proto, converted.model, feeds, backends, progress=progress)
+    if args.save:
+        _save(args.save, feeds, outputs)
+    if args.json:
+        ui.out_json(as_json(report))
+    else:
+        ui.out("\n".join(as_text(report, Path(args.model).name, source)))
+    return 0 if report.kept else 1
+
+
+def _feeds(args: Namespace, model: Model) -> tuple[Feeds, str]:
+    from onnxino_tools.verify.run import data_feeds, random_feeds
+
+    if args.data is None:
+        count = args.random or 8
+        return random_feeds(model, count, args.seed), f"{count} random inputs (seed {args.seed})"
+    return data_feeds(model, args)
+
+
+def _save(path: str, feeds: Feeds, outputs: dict[str, Any]) -> None:
+    import numpy as np
+
+    arrays = {f"inputs/{name}": array for name, array in feeds.items()} | outputs
+    np.savez_compressed(path, **arrays)
+
+
+def as_json(report: VerifyReport) -> dict[str, Any]:
+    """The report as JSON values."""
+    return {
+        "kept": report.kept,
+        "inputs": report.inputs,
+        "x64quantprecision": report.precision,
+        "backends": {
+            name: {
+                "bytes_compared": b.bytes_compared,
+                "bytes_different": b.bytes_different,
+                "largest_step": b.steps,
+                "bytes_different_from_reference": b.reference_different,
+                "first_different_operator": b.first_different,
+            }
+            for name, b in report.backends.items()
+        },
+        "operators": [
+            {
+                "name": o.name,
+                "kernel": o.kernel,
+                "tensor": o.tensor,
+                "onnxruntime": o.onnxruntime,
+                "integer": o.integer,
+                "bytes_compared": o.bytes_compared,
+                "bytes_different": o.bytes_different,
+                "largest_step": o.steps,
+                "kept": o.kept,
+            }
+            for o in report.operators
+        ],
+        "operators_not_located": report.not_located,
+        "onnxruntime_float_operators": report.float_operators,
+    }
+
+
+def as_text(report: VerifyReport, name: str, source: str) -> list[str]:
+    """The report for people."""
+    lines = [f"{name}: {source}, against ONNX Runtime", ""]
+    rows: list[list[str]] = [["backend", "bytes compared", "different", "from NumPy"]]
+    for label, b in report.backends.items():
+        rows.append([label, f"{b.bytes_compared:,}", f"{b.bytes_different:,}", f"{b.reference_different:,}"])
+    lines += [*ui.table(rows, right=(1, 2, 3)), ""]
+    for title, group in (
+        ("integer in ONNX Runtime", [o for o in report.operators if o.integer]),
+        ("float32 in ONNX Runtime", [o for o in report.operators if not o.integer]),
+    ):
+        lines += _group(title, group)
+    if report.not_located:
+        lines.append(f"not held by ONNX Runtime, compared at the operator after: {', '.join(report.not_located)}")
+    for label, b in report.backends.items():
+        if b.first_different:
+            lines.append(f"{label}: the first operator that differs from NumPy is {b.first_different}")
+    if report.precision != "1":
+        lines.append(f"ONNX Runtime fails on this model with x64quantprecision=1; the option here: {report.precision}")
+    lines.append("every promise kept" if report.kept else "NOT KEPT: see above")
+    return lines
+
+
+def _group(title: str, group: list[OperatorReport]) -> list[str]:
+    if not group:
+        return []
+    compared, different = sum(o.bytes_compared for o in group), sum(o.bytes_different for o in group)
+    lines = [f"{len(group)} operators {title}, fed the same bytes: {different:,} of {compared:,} bytes differ"]
+    rows = [
+        [o.kernel, o.name, f"({o.onnxruntime})", f"{o.bytes_different:,} of {o.bytes_compared:,}", f"by {o.steps} at most"]
+        for o in group
+        if o.bytes_different
+    ]
+    return [*lines, *ui.table(rows, indent="    ")]

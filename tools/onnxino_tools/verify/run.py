@@ -1,0 +1,189 @@
+"""Runs a verification: makes or takes the inputs, runs every backend, and gathers the report."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from onnxino.errors import InputError
+from onnxino_tools.verify.compare import (
+    BackendReport,
+    VerifyReport,
+    as_steps,
+    compare_operators,
+    first_difference,
+)
+from onnxino_tools.verify.oracle import Oracle
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+    from collections.abc import Callable, Sequence
+
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+    from onnx import ModelProto
+
+    from onnxino import InferenceSession
+    from onnxino.schema.model import Model
+
+Feeds = dict[str, "NDArray[Any]"]
+
+
+def random_feeds(model: Model, count: int, seed: int = 0) -> Feeds:
+    """`count` random inputs for each graph input, in its ONNX layout and type, over everything that int8 can tell apart.
+
+    Float32 inputs are uniform over the range of their quantization and a tenth beyond each end. Shapes (count, ...).
+    """
+    import numpy as np
+
+    from onnxino.schema.model import ElementType
+
+    generator = np.random.default_rng(seed)
+    feeds: Feeds = {}
+    for port in model.inputs:
+        shape = (count * abs(int(port.shape[0])), *(abs(int(d)) for d in port.shape[1:]))
+        if port.type == ElementType.Float32:
+            tensor = model.tensors[port.tensor]
+            low, high = (-128 - tensor.zero_point) * tensor.scale, (127 - tensor.zero_point) * tensor.scale
+            margin = (high - low) / 10
+            feeds[port.name] = generator.uniform(low - margin, high + margin, shape).astype(np.float32)
+        else:
+            dtype = np.uint8 if port.type == ElementType.UInt8 else np.int8
+            info = np.iinfo(dtype)
+            feeds[port.name] = generator.integers(info.min, info.max, shape, dtype, endpoint=True)
+    return feeds
+
+
+def verify(
+    proto: ModelProto,
+    oxm: bytes,
+    feeds: Feeds,
+    backends: Sequence[str],
+    *,
+    operators: bool = True,
+    progress: Callable[[str, int, int], None] | None = None,
+) -> tuple[VerifyReport, dict[str, NDArray[Any]]]:
+    """Compares ONNX Runtime on `proto` with Onnxino on `oxm` (the converted model).
+
+    `feeds`: graph inputs in ONNX layout with the samples along the first axis. `operators`: also compare operator by
+    operator. `progress(what, done, total)` is called while it runs. Returns the report, and all outputs by
+    'BACKEND/OUTPUT' ('onnxruntime/...' for the oracle's). Raises OnnxinoError.
+    """
+    import numpy as np
+
+    from onnxino import InferenceSession, load_model
+
+    model = load_model(oxm)
+    oracle = Oracle(proto)
+    batch = abs(int(model.inputs[0].shape[0]))
+    count = _count(feeds) // batch
+    single = [{name: array[i * batch : (i + 1) * batch] for name, array in feeds.items()} for i in range(count)]
+    note = progress or (lambda what, done, total: None)
+
+    theirs: list[list[NDArray[Any]]] = []
+    for i, feed in enumerate(single):
+        theirs.append(oracle.run(feed))
+        note("onnxruntime", i + 1, count)
+    expected = [np.concatenate([run[k] for run in theirs]) for k in range(len(oracle.output_names))]
+    saved: dict[str, NDArray[Any]] = {
+        f"onnxruntime/{name}": array for name, array in zip(oracle.output_names, expected, strict=True)
+    }
+
+    report = VerifyReport(count, oracle.precision, oracle.float_operators())
+    with InferenceSession(oxm, backend="numpy") as reference:
+        outputs = reference.run(oracle.output_names, feeds)
+        if operators:
+            batches = [(reference.to_device(feed), oracle.run_inside(feed)) for feed in single]
+            report.operators, report.not_located = compare_operators(model, oracle, batches)
+        for name in backends:
+            with InferenceSession(oxm, backend=name) as session:
+                results = outputs if name == "numpy" else _run(session, oracle.output_names, single, name, note)
+                report.backends[name] = _compare(model, oracle.output_names, results, expected, outputs)
+                if report.backends[name].reference_different:
+                    report.backends[name].first_different = _blame(model, reference, session, single, outputs, results)
+            saved |= {f"{name}/{k}": array for k, array in zip(oracle.output_names, results, strict=True)}
+    return report, saved
+
+
+def _count(feeds: Feeds) -> int:
+    counts = {name: len(array) for name, array in feeds.items()}
+    if len(set(counts.values())) != 1:
+        raise InputError(f"the inputs have different numbers of samples: {counts}")
+    return next(iter(counts.values()))
+
+
+def _run(
+    session: InferenceSession,
+    names: list[str],
+    single: list[Feeds],
+    label: str,
+    note: Callable[[str, int, int], None],
+) -> list[NDArray[Any]]:
+    import numpy as np
+
+    runs: list[list[NDArray[Any]]] = []
+    for i, feed in enumerate(single):
+        runs.append(session.run(names, feed))
+        note(label, i + 1, len(single))
+    return [np.concatenate([run[k] for run in runs]) for k in range(len(names))]
+
+
+def _compare(
+    model: Model,
+    names: list[str],
+    results: list[NDArray[Any]],
+    expected: list[NDArray[Any]],
+    reference: list[NDArray[Any]],
+) -> BackendReport:
+    import numpy as np
+
+    ports = {p.name: model.tensors[p.tensor] for p in model.outputs}
+    report = BackendReport()
+    for name, ours, theirs, own in zip(names, results, expected, reference, strict=True):
+        tensor = ports[name]
+        ours_q, theirs_q, own_q = (as_steps(v, tensor.scale, tensor.zero_point) for v in (ours, theirs, own))
+        difference = np.abs(ours_q - theirs_q)
+        report.bytes_compared += int(difference.size)
+        report.bytes_different += int(np.count_nonzero(difference))
+        report.steps = max(report.steps, int(difference.max(initial=0)))
+        report.reference_different += int(np.count_nonzero(ours_q != own_q))
+    return report
+
+
+def _blame(
+    model: Model,
+    reference: InferenceSession,
+    session: InferenceSession,
+    single: list[Feeds],
+    expected: list[NDArray[Any]],
+    results: list[NDArray[Any]],
+) -> str | None:
+    """The first operator that differs between a backend and the reference, on the first input where outputs do."""
+    import numpy as np
+
+    for i, feed in enumerate(single):
+        if any(not np.array_equal(a[i], b[i]) for a, b in zip(expected, results, strict=True)):
+            first, second = (s.backend.run_all(s.to_device(feed)) for s in (reference, session))
+            return first_difference(model, first, second)
+    return None
+
+
+def load_onnx(path: Path) -> ModelProto:
+    """Reads an ONNX file. Raises OnnxinoError for anything else."""
+    import onnx
+    from onnxino_converter import convert
+
+    try:
+        return onnx.load(str(path))
+    except FileNotFoundError:
+        raise InputError(f"{path} does not exist") from None
+    except Exception:
+        convert(path)  # explains what the file is instead
+        raise
+
+
+def data_feeds(model: Model, args: Namespace) -> tuple[Feeds, str]:
+    """Inputs from the command line's data options. Returns them and a description. Raises InputError."""
+    from onnxino_tools.data.inputs import model_inputs
+
+    return model_inputs(model, args)
