@@ -1,0 +1,54 @@
+"""Add: quantized element-wise sum with NumPy broadcasting, in the form that ONNX Runtime's loops use."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from onnxino.numerics import fma32, saturate
+from onnxino.ops import _checks, _pairwise
+from onnxino.schema.model import Add, AddForm, Tensor
+
+
+def check(kernel: Add, inputs: list[Tensor], outputs: list[Tensor]) -> None:
+    """Raises ModelError unless the shapes broadcast and the constants are numbers."""
+    _pairwise.check(inputs, outputs)
+    _checks.require_positive("scale_a", kernel.scale_a)
+    _checks.require_positive("scale_b", kernel.scale_b)
+    _checks.require_finite("constant", kernel.constant)
+    _checks.require_domain(kernel.domain_offset)
+    _checks.require_range(kernel.minimum, kernel.maximum)
+
+
+def run(kernel: Add, arrays: list[NDArray[np.int8]], outputs: list[Tensor]) -> list[NDArray[np.int8]]:
+    """[B, *a], [B, *b] -> [B, *output]."""
+    return [_pairwise.run(lambda a, b: _add(kernel, a, b), arrays[0], arrays[1], outputs[0])]
+
+
+def _add(kernel: Add, a: NDArray[np.int8], b: NDArray[np.int8]) -> NDArray[np.int8]:
+    """Arrays of one shape."""
+    offset = np.float32(kernel.domain_offset)
+    scale_a, scale_b, constant = (np.float32(v) for v in (kernel.scale_a, kernel.scale_b, kernel.constant))
+    first, second = a.astype(np.float32) + offset, b.astype(np.float32) + offset
+    if kernel.form == AddForm.ScalarB:
+        total = fma32(first, scale_a, constant + second * scale_b)
+    elif kernel.form == AddForm.ScalarA:
+        total = fma32(second, scale_b, constant + first * scale_a)
+    else:
+        total = fma32(first, scale_a, fma32(second, scale_b, constant))
+    return saturate(np.rint(total) - offset, kernel.minimum, kernel.maximum)
+
+
+def scratch(kernel: Add, inputs: list[Tensor], outputs: list[Tensor]) -> int:
+    """None is needed."""
+    return 0
+
+
+def safe_offset(kernel: Add, index: int, inputs: list[Tensor], outputs: list[Tensor]) -> int | None:
+    """In place where nothing is broadcast."""
+    return _pairwise.safe_offset(index, inputs, outputs)
+
+
+def macs(kernel: Add, inputs: list[Tensor], outputs: list[Tensor]) -> int:
+    """By convention none: MACs count convolutions and dense layers."""
+    return 0

@@ -1,0 +1,265 @@
+"""InferenceSession: runs a model with the names, layouts, types and shapes of the ONNX model it was made from."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from onnxino import numerics
+from onnxino.backends import Backend, open_backend
+from onnxino.errors import InputError, ModelError
+from onnxino.model import parse_model, shape_of
+from onnxino.schema.model import ElementType, Model, Port, Tensor
+
+Array = NDArray[Any]
+
+_TYPES: dict[ElementType, tuple[str, type[np.generic]]] = {
+    ElementType.Int8: ("tensor(int8)", np.int8),
+    ElementType.UInt8: ("tensor(uint8)", np.uint8),
+    ElementType.Float32: ("tensor(float)", np.float32),
+}
+_SIGN = np.uint8(0x80)  # an ONNX uint8 value is the device's int8 value + 128: the same byte but for this bit
+
+
+@dataclass(frozen=True)
+class NodeArg:
+    """A graph input or output as ONNX Runtime describes it: a symbolic dimension is its name."""
+
+    name: str
+    shape: list[int | str]
+    type: str
+
+
+class RunResult(NamedTuple):
+    """What `run(..., intermediates=True)` returns."""
+
+    outputs: list[Array]
+    """The asked outputs, as run returns them without intermediates."""
+    intermediates: dict[str, Array]
+    """Every tensor of the network by ONNX name, quantized, in ONNX's layout and type (int8 or uint8), batch first."""
+
+
+class InferenceSession:
+    """Runs one model on one backend; a context manager.
+
+    model: path of a .oxm file, its bytes, or path of a quantized .onnx file, which is converted in memory.
+    backend: "numpy" (the reference), "c" (this host), "emulator" (the board's firmware in this process), or a port.
+    Raises OnnxinoError: ModelError, ConvertError, LinkError, MissingExtraError.
+    """
+
+    def __init__(self, model: str | os.PathLike[str] | bytes, backend: str = "numpy") -> None:
+        data, where = _read(model)
+        self._model: Model = parse_model(data, where)
+        self._backend: Backend = open_backend(backend, self._model, data)
+        self._backend_name = backend
+
+    @property
+    def model(self) -> Model:
+        """The verified model."""
+        return self._model
+
+    @property
+    def backend(self) -> Backend:
+        """The open backend."""
+        return self._backend
+
+    @property
+    def cycles(self) -> NDArray[np.int64] | None:
+        """[B] CPU cycles of each sample of the last run, where the backend counts them."""
+        return self._backend.cycles
+
+    def get_inputs(self) -> list[NodeArg]:
+        """The graph's inputs, in order."""
+        return [_describe(port) for port in self._model.inputs]
+
+    def get_outputs(self) -> list[NodeArg]:
+        """The graph's outputs, in order."""
+        return [_describe(port) for port in self._model.outputs]
+
+    def run(self, output_names: Sequence[str] | None, feeds: Mapping[str, Array], intermediates: bool = False) -> Any:
+        """Returns the outputs named (None: all) as list of arrays, like ONNX Runtime.
+
+        feeds: one array for each input, of the type and shape that get_inputs() tells. A symbolic first dimension takes
+        any batch of 1 or more; a fixed one of 1 does too, which ONNX Runtime would refuse.
+        intermediates: returns RunResult(outputs, intermediates) instead.
+        Raises InputError for names, types or shapes that do not fit.
+        """
+        ports = self._outputs(output_names)
+        inputs = self._quantize(feeds)
+        if not intermediates:
+            results = self._backend.run(inputs)
+            by_tensor = {port.tensor: result for port, result in zip(self._model.outputs, results, strict=True)}
+            return [self._to_onnx(port, by_tensor[port.tensor]) for port in ports]
+        arrays = self._backend.run_all(inputs)
+        outputs = [self._to_onnx(port, arrays[port.tensor]) for port in ports]
+        tensors = self._model.tensors
+        return RunResult(outputs, {tensors[i].name: _tensor_to_onnx(tensors[i], a) for i, a in arrays.items()})
+
+    def to_device(self, feeds: Mapping[str, Array]) -> list[NDArray[np.int8]]:
+        """What a device is given for these feeds (as run takes them): int8 [B, *tensor.shape] for each input."""
+        return self._quantize(feeds)
+
+    def from_device(self, outputs: Sequence[NDArray[np.int8]]) -> list[Array]:
+        """What run returns for a device's outputs: int8 [B, *tensor.shape] for each output, in order."""
+        return [self._to_onnx(port, array) for port, array in zip(self._model.outputs, outputs, strict=True)]
+
+    def close(self) -> None:
+        """Closes the backend: frees memory, processes and ports."""
+        self._backend.close()
+
+    def __enter__(self) -> InferenceSession:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        lines = [f"InferenceSession of '{self._model.name}' on {self._backend_name}"]
+        lines += [f"  input  {_text(arg)}" for arg in self.get_inputs()]
+        lines += [f"  output {_text(arg)}" for arg in self.get_outputs()]
+        return "\n".join(lines)
+
+    def _outputs(self, names: Sequence[str] | None) -> list[Port]:
+        ports = {port.name: port for port in self._model.outputs}
+        for name in names or []:
+            if name not in ports:
+                raise InputError(f"there is no output '{name}'", f"the model has {_names(ports)}")
+        return [ports[name] for name in names] if names else list(ports.values())
+
+    def _quantize(self, feeds: Mapping[str, Array]) -> list[NDArray[np.int8]]:
+        ports = {port.name: port for port in self._model.inputs}
+        for name in feeds:
+            if name not in ports:
+                raise InputError(f"there is no input '{name}'", f"the model has {_names(ports)}")
+        for name in ports:
+            if name not in feeds:
+                raise InputError(f"input '{name}' is missing", f"the model has {_names(ports)}")
+        arrays = [np.asarray(feeds[port.name]) for port in self._model.inputs]
+        batches = [_check_feed(port, array) for port, array in zip(self._model.inputs, arrays, strict=True)]
+        if len(set(batches)) > 1:
+            found = ", ".join(f"'{port.name}' {batch}" for port, batch in zip(self._model.inputs, batches, strict=True))
+            raise InputError(f"the inputs have different batches: {found}", "give every input the same batch")
+        return [self._to_device(port, array) for port, array in zip(self._model.inputs, arrays, strict=True)]
+
+    def _to_device(self, port: Port, array: Array) -> NDArray[np.int8]:
+        """ONNX array -> int8 [B, *tensor.shape]."""
+        tensor = self._model.tensors[port.tensor]
+        array = array.reshape(-1, *_sample_shape(port))
+        if port.perm is not None:
+            array = array.transpose(0, *(int(p) + 1 for p in port.perm))
+        if port.type == ElementType.Float32:
+            array = numerics.quantize(array, tensor.scale, tensor.zero_point)
+        elif port.type == ElementType.UInt8:
+            array = (array ^ _SIGN).view(np.int8)
+        return np.ascontiguousarray(array.reshape(-1, *shape_of(tensor)))
+
+    def _to_onnx(self, port: Port, array: NDArray[np.int8]) -> Array:
+        """int8 [B, *tensor.shape] -> ONNX array."""
+        tensor = self._model.tensors[port.tensor]
+        shape = _sample_shape(port)
+        result: Array = _unpermute(array, shape, port.perm)
+        if port.type == ElementType.Float32:
+            result = numerics.dequantize(result, tensor.scale, tensor.zero_point)
+        elif port.type == ElementType.UInt8:
+            result = result.view(np.uint8) ^ _SIGN
+        return _merge_batch(result, shape)
+
+
+def _read(source: str | os.PathLike[str] | bytes) -> tuple[bytes, str]:
+    """The .oxm file's bytes and what to call it; an ONNX file is converted."""
+    if isinstance(source, bytes | bytearray | memoryview):
+        return bytes(source), "the model"
+    path = Path(source)
+    if path.suffix == ".onnx":
+        try:
+            from onnxino_converter import convert
+        except ImportError as error:
+            raise ModelError(
+                f"'{path}' is an ONNX file, and the converter is not installed", "pip install onnxino"
+            ) from error
+        return convert(path).model, f"'{path}'"
+    try:
+        return path.read_bytes(), f"'{path}'"
+    except OSError as error:
+        raise ModelError(f"'{path}' cannot be read: {error.strerror}") from error
+
+
+def _sample_shape(port: Port) -> tuple[int, ...]:
+    """The port's ONNX shape for a batch of one: symbolic dimensions count 1."""
+    return tuple(max(1, int(d)) for d in port.shape)
+
+
+def _unpermute(array: Array, shape: tuple[int, ...], perm: NDArray[np.uint8] | None) -> Array:
+    """[B, *device] -> [B, *shape]: device axis i is ONNX axis perm[i]."""
+    if perm is None:
+        return array.reshape(-1, *shape)
+    order = [int(p) for p in perm]
+    array = array.reshape(-1, *(shape[p] for p in order))
+    return np.ascontiguousarray(array.transpose(0, *(order.index(axis) + 1 for axis in range(len(order)))))
+
+
+def _merge_batch(array: Array, shape: tuple[int, ...]) -> Array:
+    """[B, n, ...] -> [B * n, ...]."""
+    if not shape:
+        return array.reshape(()) if len(array) == 1 else array
+    return array.reshape(-1, *shape[1:])
+
+
+def _tensor_to_onnx(tensor: Tensor, array: NDArray[np.int8]) -> Array:
+    """[B, *device shape] -> ONNX layout and type."""
+    device = shape_of(tensor)
+    order = list(range(len(device))) if tensor.perm is None else [int(p) for p in tensor.perm]
+    shape = tuple(device[order.index(axis)] for axis in range(len(device)))
+    result: Array = _unpermute(array, shape, tensor.perm)
+    if tensor.onnx_type == ElementType.UInt8:
+        result = result.view(np.uint8) ^ _SIGN
+    return _merge_batch(result, shape)
+
+
+def _check_feed(port: Port, array: Array) -> int:
+    """Returns the batch of an array given for an input."""
+    name, dtype = _TYPES[port.type]
+    if array.dtype != dtype:
+        raise InputError(
+            f"input '{port.name}' is {array.dtype}, expected {np.dtype(dtype)} ({name})",
+            f"convert it: array.astype(np.{np.dtype(dtype)})" if port.type == ElementType.Float32 else None,
+        )
+    shape = [int(d) for d in port.shape]
+    free = bool(shape) and shape[0] in (1, -1)
+    fits = len(array.shape) == len(shape) and all(
+        found == max(1, wanted) or (axis == 0 and free and found >= 1)
+        for axis, (found, wanted) in enumerate(zip(array.shape, shape, strict=True))
+    )
+    if not fits:
+        wanted = _describe(port).shape
+        hint = "the first dimension is the batch: 1 or more" if free else "this model takes no batch"
+        if len(array.shape) == len(shape) - 1:
+            hint = "one dimension is missing; for a single sample: array[np.newaxis]"
+        raise InputError(f"input '{port.name}' has shape {list(array.shape)}, expected {wanted}", hint)
+    return array.shape[0] if free else 1
+
+
+def _describe(port: Port) -> NodeArg:
+    names = port.dimension_names or []
+    shape: list[int | str] = [
+        int(d) if d >= 0 else (names[axis] if axis < len(names) and names[axis] else "N")
+        for axis, d in enumerate(port.shape)
+    ]
+    return NodeArg(port.name, shape, _TYPES[port.type][0])
+
+
+def _text(arg: NodeArg) -> str:
+    return f"{arg.name}: {arg.type} {arg.shape}"
+
+
+def _names(ports: Mapping[str, Port]) -> str:
+    return ", ".join(f"'{name}'" for name in ports)

@@ -1,0 +1,179 @@
+"""Builds models of one operator, for every backend, and ONNX models of one operator, for ONNX Runtime."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+from onnxino import InferenceSession
+from onnxino.schema.codec import encode
+from onnxino.schema.model import (
+    ElementType,
+    Kernel,
+    Model,
+    Operator,
+    Port,
+    Provenance,
+    Requantization,
+    Tensor,
+    WeightLayout,
+    Weights,
+    Window2D,
+)
+
+f32 = np.float32
+Int8 = NDArray[np.int8]
+
+
+# ------------------------------------------------------------------------------------------------- our side
+
+
+def tensor(name: str, shape: Sequence[int], offset: int = 0, **fields: Any) -> Tensor:
+    return Tensor(name=name, shape=np.array(shape, np.int32), offset=offset, **fields)
+
+
+def port(name: str, index: int, shape: Sequence[int], kind: ElementType = ElementType.Int8, **fields: Any) -> Port:
+    return Port(name=name, tensor=index, type=kind, shape=np.array(shape, np.int32), **fields)
+
+
+def align(size: int) -> int:
+    return -(-size // 16) * 16
+
+
+def provenance() -> Provenance:
+    return Provenance(tool_version="0", options="{}", source_sha256=np.zeros(32, np.uint8))
+
+
+def single(kernel: Kernel, inputs: Sequence[Sequence[int]], output: Sequence[int]) -> Model:
+    """A model of one operator: int8 inputs x0, x1, ... and one output y, each in its own place of the arena."""
+    tensors: list[Tensor] = []
+    end = 0
+    for number, shape in enumerate([*inputs, output]):
+        offset = align(end)
+        tensors.append(tensor(f"x{number}" if number < len(inputs) else "y", shape, offset))
+        end = offset + math.prod(shape)
+    last = len(inputs)
+    operator = Operator(
+        name="node", kernel=kernel, inputs=np.arange(last, dtype=np.uint32), outputs=np.array([last], np.uint32)
+    )
+    ports = [port(f"x{number}", number, shape) for number, shape in enumerate(inputs)]
+    return Model(
+        name="single",
+        tensors=tensors,
+        operators=[operator],
+        inputs=ports,
+        outputs=[port("y", last, output)],
+        arena_size=end,
+        provenance=provenance(),
+    )
+
+
+def run(backend: str, kernel: Kernel, inputs: Sequence[Int8], output: Sequence[int]) -> Int8:
+    """Runs one operator on device arrays [B * N, ...] whose operator is made for N = output[0]."""
+    batch = 1 if not output else max(1, len(inputs[0]) // output[0])
+    shapes = [(len(x) // batch, *x.shape[1:]) for x in inputs]
+    data = encode(single(kernel, shapes, output))
+    with InferenceSession(data, backend=backend) as session:
+        result = session.run(None, {f"x{number}": x for number, x in enumerate(inputs)})[0]
+    assert result.dtype == np.int8
+    return result
+
+
+def window(
+    kernel: Sequence[int],
+    strides: Sequence[int] = (1, 1),
+    pads: Sequence[int] = (0, 0, 0, 0),
+    dilations: Sequence[int] = (1, 1),
+) -> Window2D:
+    """pads as in ONNX: top, left, bottom, right."""
+    return Window2D(
+        kernel_h=kernel[0],
+        kernel_w=kernel[1],
+        stride_h=strides[0],
+        stride_w=strides[1],
+        dilation_h=dilations[0],
+        dilation_w=dilations[1],
+        pad_top=pads[0],
+        pad_left=pads[1],
+        pad_bottom=pads[2],
+        pad_right=pads[3],
+    )
+
+
+def weights(layout: WeightLayout, values: NDArray[Any]) -> Weights:
+    return Weights(layout=layout, data=np.ascontiguousarray(values, np.int8).view(np.uint8).reshape(-1))
+
+
+def requantization(scale: Any, zero_point: int, minimum: int = -128, maximum: int = 127) -> Requantization:
+    return Requantization(
+        scale=np.atleast_1d(np.asarray(scale, f32)), zero_point=zero_point, minimum=minimum, maximum=maximum
+    )
+
+
+# ------------------------------------------------------------------------------------------------- ONNX Runtime
+
+
+def ort_session(model: onnx.ModelProto | bytes, optimize: bool = True) -> onnxruntime.InferenceSession:
+    """x64quantprecision: without it, kernels for processors without VNNI saturate where the contract wraps."""
+    options = onnxruntime.SessionOptions()
+    options.add_session_config_entry("session.x64quantprecision", "1")
+    options.log_severity_level = 3
+    if not optimize:
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    data = model if isinstance(model, bytes) else model.SerializeToString()
+    return onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+
+
+def ort(op: str, arguments: Sequence[Any], inputs: dict[int, Int8], domain: str = "", **attributes: Any) -> Any:
+    """Runs one ONNX node. arguments: constants in order, None where left out; inputs: fed arrays by argument position."""
+    names: list[str] = []
+    initializers: list[onnx.TensorProto] = []
+    values: list[onnx.ValueInfoProto] = []
+    for position, argument in enumerate(arguments):
+        if position in inputs:
+            array = inputs[position]
+            kind = helper.np_dtype_to_tensor_dtype(array.dtype)
+            values.append(helper.make_tensor_value_info(f"i{position}", kind, array.shape))
+        elif argument is None:
+            names.append("")
+            continue
+        else:
+            initializers.append(numpy_helper.from_array(np.asarray(argument), f"i{position}"))
+        names.append(f"i{position}")
+    kind = helper.np_dtype_to_tensor_dtype(next(iter(inputs.values())).dtype)
+    output = helper.make_tensor_value_info("y", kind, None)
+    node = helper.make_node(op, names, ["y"], domain=domain, **attributes)
+    graph = helper.make_graph([node], "case", values, [output], initializers)
+    opsets = [helper.make_opsetid("", 13), helper.make_opsetid("com.microsoft", 1)]
+    session = ort_session(helper.make_model(graph, opset_imports=opsets, ir_version=9))
+    return session.run(None, {f"i{position}": array for position, array in inputs.items()})[0]
+
+
+MICROSOFT = "com.microsoft"
+FLOAT = TensorProto.FLOAT
+
+
+# ------------------------------------------------------------------------------------------------- values
+
+
+def to_uint8(x: Any) -> Any:
+    """The same real value in ONNX's uint8: value + 128."""
+    return (np.asarray(x, np.int8).view(np.uint8) ^ np.uint8(0x80))[()]
+
+
+def nhwc(x: NDArray[Any]) -> NDArray[Any]:
+    return np.ascontiguousarray(x.transpose(0, 2, 3, 1))
+
+
+def nchw(x: NDArray[Any]) -> NDArray[Any]:
+    return np.ascontiguousarray(x.transpose(0, 3, 1, 2))
+
+
+def random_int8(seed: int, shape: Sequence[int], low: int = -128, high: int = 127) -> Int8:
+    return np.random.default_rng(seed).integers(low, high, shape, np.int8, endpoint=True)
