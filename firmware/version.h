@@ -1,0 +1,9 @@
+/* The firmware's version: the one of the package in pyproject.toml (a test compares them). */
+#ifndef ONX_VERSION_H
+#define ONX_VERSION_H
+
+#define ONX_FIRMWARE_MAJOR 0
+#define ONX_FIRMWARE_MINOR 1
+#define ONX_FIRMWARE_PATCH 0
+
+#endif

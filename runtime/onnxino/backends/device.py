@@ -1,0 +1,97 @@
+"""Runs a model on a device: the emulator in this process, or a board behind a serial port or URL."""
+
+from __future__ import annotations
+
+import math
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, NoReturn
+
+import numpy as np
+from numpy.typing import NDArray
+
+from onnxino.errors import InputError, LinkError, MissingExtraError, OnnxinoError
+from onnxino.schema.model import Model
+
+if TYPE_CHECKING:
+    from onnxino_tools.link import DeviceLink
+    from onnxino_tools.transport import Transport
+
+
+class DeviceBackend:
+    """A Backend behind a link. The device gets the model first if it has another one; `cycles` are the device's."""
+
+    cycles: NDArray[np.int64] | None
+    link: DeviceLink
+
+    def __init__(self, model: Model, data: bytes, port: str) -> None:
+        """port: "emulator", the name of a serial port, or a pyserial URL. data: the .oxm file that `model` was read from.
+
+        Raises LinkError (no such port, no permission, no answer, model refused), MissingExtraError without the emulator's engine.
+        """
+        if find_spec("onnxino_tools") is None:
+            raise LinkError(f"the backend '{port}' needs the package onnxino_tools", "pip install onnxino")
+        from onnxino_tools.link import DeviceLink
+
+        self.cycles = None
+        self._inputs = [(model.tensors[port.tensor].name, _shape(model, port.tensor)) for port in model.inputs]
+        self._outputs = [_shape(model, port.tensor) for port in model.outputs]
+        self.link = DeviceLink(_emulator(data) if port == "emulator" else _serial_port(port))
+        try:
+            if not self.link.has_model(data):
+                self.link.load_model(data)
+        except BaseException:
+            self.link.close()
+            raise
+
+    def run(self, inputs: list[NDArray[np.int8]]) -> list[NDArray[np.int8]]:
+        """Sample after sample. Raises LinkError when the device stops answering."""
+        self._check(inputs)
+        count = len(inputs[0])
+        sizes = [math.prod(shape) for shape in self._outputs]
+        outputs = [np.empty((count, *shape), np.int8) for shape in self._outputs]
+        self.cycles = np.zeros(count, np.int64)
+        for sample in range(count):
+            result = self.link.infer([np.ascontiguousarray(array[sample]).tobytes() for array in inputs], sizes)
+            self.cycles[sample] = result.cycles
+            at = 0
+            for output, size in zip(outputs, sizes, strict=True):
+                output[sample] = np.frombuffer(result.output[at : at + size], np.int8).reshape(output.shape[1:])
+                at += size
+        return outputs
+
+    def run_all(self, inputs: list[NDArray[np.int8]]) -> NoReturn:
+        """A device keeps no intermediate tensors: raises OnnxinoError."""
+        raise OnnxinoError("a device gives its outputs only, no intermediate tensors", "use the backend 'numpy' or 'c' for them")
+
+    def close(self) -> None:
+        """Frees the port, or the emulator."""
+        self.link.close()
+
+    def _check(self, inputs: list[NDArray[np.int8]]) -> None:
+        if len(inputs) != len(self._inputs):
+            raise InputError(f"{len(inputs)} inputs were given, the model has {len(self._inputs)}")
+        for array, (name, shape) in zip(inputs, self._inputs, strict=True):
+            if array.dtype != np.int8 or array.shape[1:] != shape or len(array) != len(inputs[0]):
+                raise InputError(
+                    f"input '{name}' is {array.dtype} {list(array.shape)}, expected int8 [{len(inputs[0])}, {', '.join(map(str, shape))}]"
+                )
+
+
+def _shape(model: Model, tensor: int) -> tuple[int, ...]:
+    return tuple(int(size) for size in model.tensors[tensor].shape)
+
+
+def _emulator(data: bytes) -> Transport:
+    """A machine that runs the prebuilt image and already holds the model."""
+    if find_spec("unicorn") is None:
+        raise MissingExtraError("the emulator", "emulator")
+    from onnxino_tools.build import firmware_image
+    from onnxino_tools.emulator import EmulatorTransport, Machine
+
+    return EmulatorTransport(Machine(firmware_image(), data))
+
+
+def _serial_port(port: str) -> Transport:
+    from onnxino_tools.transport import open_transport
+
+    return open_transport(port)

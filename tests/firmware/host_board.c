@@ -1,0 +1,154 @@
+/* A board made of a process: the serial line is stdin and stdout, the flash a file, so that the portable firmware runs on the host under
+ * sanitizers. Usage: host_board FLASH_FILE [CUT]; CUT n ends the process in the middle of flash operation n, as a loss of power does. */
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "board.h"
+
+static uint8_t *flash;
+static long cut = -1;
+static _Alignas(16) uint8_t arena[ONX_BOARD_ARENA_SIZE];
+
+size_t onx_board_read(uint8_t *data, size_t capacity)
+{
+    struct pollfd in = {.fd = STDIN_FILENO, .events = POLLIN};
+    if (poll(&in, 1, 0) <= 0) {
+        return 0;
+    }
+    const ssize_t count = read(STDIN_FILENO, data, capacity);
+    if (count <= 0) {
+        exit(0); /* the host closed the line */
+    }
+    return (size_t)count;
+}
+
+void onx_board_write(const uint8_t *data, size_t size)
+{
+    while (size > 0) {
+        const ssize_t count = write(STDOUT_FILENO, data, size);
+        if (count <= 0) {
+            exit(0);
+        }
+        data += count;
+        size -= (size_t)count;
+    }
+}
+
+void onx_board_wait(void)
+{
+    struct pollfd in = {.fd = STDIN_FILENO, .events = POLLIN};
+    poll(&in, 1, 100);
+}
+
+void onx_board_resynchronise(void)
+{
+}
+
+uint32_t onx_board_microseconds(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint32_t)((uint64_t)now.tv_sec * 1000000u + (uint64_t)now.tv_nsec / 1000u);
+}
+
+uint32_t onx_board_cycles(void)
+{
+    return onx_board_microseconds() * (ONX_BOARD_CLOCK_HZ / 1000000u);
+}
+
+const uint8_t *onx_board_model(void)
+{
+    return flash;
+}
+
+/* True when the power goes in this operation: the caller does half of it. */
+static bool power_fails(void)
+{
+    return cut > 0 && --cut == 0;
+}
+
+bool onx_board_erase(uint32_t offset)
+{
+    if (offset % ONX_BOARD_PAGE_SIZE != 0 || offset >= ONX_BOARD_MODEL_SIZE) {
+        abort(); /* the firmware must never ask for it */
+    }
+    const bool fails = power_fails();
+    memset(flash + offset, 0xFF, fails ? ONX_BOARD_PAGE_SIZE / 2 : ONX_BOARD_PAGE_SIZE);
+    if (fails) {
+        _exit(9);
+    }
+    return true;
+}
+
+bool onx_board_program(uint32_t offset, const uint8_t *data, uint32_t size)
+{
+    if (offset % 4 != 0 || size % 4 != 0 || offset > ONX_BOARD_MODEL_SIZE || size > ONX_BOARD_MODEL_SIZE - offset) {
+        abort();
+    }
+    for (uint32_t i = 0; i < size; i++) {
+        if (i % 4 == 0 && power_fails()) {
+            _exit(9);
+        }
+        flash[offset + i] &= data[i];
+    }
+    return memcmp(flash + offset, data, size) == 0;
+}
+
+void *onx_board_arena(void)
+{
+    return arena;
+}
+
+uint32_t onx_board_stack_size(void)
+{
+    return 8192;
+}
+
+uint32_t onx_board_stack_free(void)
+{
+    return 4096;
+}
+
+void onx_board_device_id(uint8_t id[8])
+{
+    for (uint8_t i = 0; i < 8; i++) {
+        id[i] = i;
+    }
+}
+
+void onx_board_light(enum onx_light light)
+{
+    (void)light;
+}
+
+static char **arguments;
+
+_Noreturn void onx_board_reset(void)
+{
+    execv("/proc/self/exe", arguments);
+    abort();
+}
+
+int main(int argc, char **argv)
+{
+    arguments = argv;
+    if (argc < 2) {
+        return 2;
+    }
+    if (argc > 2) {
+        cut = strtol(argv[2], NULL, 10);
+    }
+    const int file = open(argv[1], O_RDWR);
+    flash = file < 0 ? MAP_FAILED : mmap(NULL, ONX_BOARD_MODEL_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+    if (flash == MAP_FAILED) {
+        perror(argv[1]);
+        return 2;
+    }
+    onx_main();
+}

@@ -1,0 +1,290 @@
+"""Talks to a device: requests with timeouts and retries, loading a model, inference, profile, reset."""
+
+from __future__ import annotations
+
+import os
+import struct
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import TracebackType
+
+from onnxino.errors import LinkError, ModelError
+
+from onnxino_tools.protocol import (
+    REPLY,
+    STATUS_TEXT,
+    VERSION,
+    Command,
+    Decoder,
+    Event,
+    Frame,
+    FrameError,
+    Hello,
+    Status,
+)
+from onnxino_tools.transport import Transport
+
+Progress = Callable[[int, int], None]
+"""Called with (bytes done, bytes in all)."""
+
+TIMEOUT = 1.0  # seconds until a request is repeated
+RETRIES = 4
+FLASH_TIMEOUT = 2.0  # a page takes 85 ms to erase, its words 42 ms
+COMMIT_TIMEOUT = 20.0  # CRC-32 and verification of up to 640 KB
+INFER_TIMEOUT = 60.0  # in all, see DeviceLink.infer_timeout
+DATA = 1024  # bytes of model, input or output in a frame
+MODEL_HEADER = 32
+SILENCE_AFTER_RESET = 10.0
+
+
+class DeviceError(LinkError):
+    """The device answered a request with an error status."""
+
+    def __init__(self, doing: str, status: int, payload: bytes) -> None:
+        try:
+            self.status: Status | int = Status(status)
+            text = STATUS_TEXT[Status(status)]
+        except ValueError:
+            self.status = status
+            text = f"unknown status {status}"
+        self.payload = payload
+        if self.status in (Status.MODEL_REFUSED, Status.RUN_FAILED) and len(payload) >= 8:
+            code, where = struct.unpack_from("<iI", payload)
+            text += f": {payload[8:].decode('utf-8', 'replace')} (code {code}, index {where})"
+        super().__init__(f"{doing}: {text}", _HINTS.get(self.status))
+
+
+_HINTS: dict[int, str] = {
+    Status.BAD_VERSION: "install the firmware that came with this version of Onnxino",
+    Status.UNKNOWN_COMMAND: "install the firmware that came with this version of Onnxino",
+    Status.NO_MODEL: "load a model first",
+    Status.MODEL_REFUSED: "convert the model again with this version of Onnxino",
+    Status.FLASH_FAILED: "try again; when it fails at the same place each time, the flash is worn out",
+}
+
+
+@dataclass(frozen=True)
+class InferResult:
+    """output: the bytes of all outputs in order; cycles of the CPU and microseconds from start to end of the inference."""
+
+    output: bytes
+    cycles: int
+    microseconds: int
+
+
+class DeviceLink:
+    """A device that speaks the protocol, behind a transport. One request at a time; not for use from several threads.
+
+    `retries` counts requests that were sent again, `errors_recovered` those of them that were answered in the end.
+    """
+
+    def __init__(self, transport: Transport, timeout: float = TIMEOUT, retries: int = RETRIES) -> None:
+        self.transport = transport
+        self.timeout = timeout
+        self.max_retries = retries
+        self.infer_timeout = INFER_TIMEOUT
+        self.retries = 0
+        self.errors_recovered = 0
+        self._decoder = Decoder()
+        # Begins at random, so that a request is never taken for the repetition of another program's last one.
+        self._sequence = int.from_bytes(os.urandom(2), "little")
+        self._hello: Hello | None = None
+
+    def __enter__(self) -> DeviceLink:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Closes the transport."""
+        self.transport.close()
+
+    @property
+    def damaged_frames(self) -> int:
+        """Pieces of bytes received that were no frames."""
+        return self._decoder.damaged
+
+    # ------------------------------------------------------------------ requests
+
+    def request(
+        self, command: Command, payload: bytes = b"", *, doing: str, timeout: float | None = None, retries: int | None = None
+    ) -> bytes:
+        """Sends a request until it is answered and returns the answer's payload.
+
+        timeout: seconds until it is sent again. Raises DeviceError for an error status, LinkError when nothing answers or the device faults;
+        `doing` says in the message what was being done. Repetitions carry the same sequence number: the device runs them once.
+        """
+        self._sequence = (self._sequence + 1) & 0xFFFF
+        frame = Frame(command, self._sequence, payload)
+        wait = self.timeout if timeout is None else timeout
+        attempts = 1 + (self.max_retries if retries is None else retries)
+        for attempt in range(attempts):
+            if attempt:
+                self.retries += 1
+            self.transport.write(frame.encode())
+            answer = self._answer(frame, wait, doing)
+            if answer is not None:
+                self.errors_recovered += attempt > 0
+                if answer.status != Status.OK:
+                    raise DeviceError(doing, answer.status, answer.payload)
+                return answer.payload
+        raise LinkError(
+            f"the device at {self.transport.name} does not answer while {doing} ({attempts} attempts, {wait:g} s each)",
+            "is it powered and running Onnxino's firmware? Press its reset button and try again",
+        )
+
+    def _answer(self, frame: Frame, wait: float, doing: str) -> Frame | None:
+        """The answer to `frame`; None after `wait` seconds, or at once when the device says that it received garbage."""
+        deadline = time.monotonic() + wait
+        while (left := deadline - time.monotonic()) > 0:
+            for got in self._decoder.feed(self.transport.read(left)):
+                if got.type == Event.FAULT | REPLY:
+                    raise _fault(got, doing)
+                if got.type == Event.BAD_FRAME | REPLY:
+                    return None
+                if got.version != VERSION:
+                    raise LinkError(
+                        f"the device speaks version {got.version} of the protocol, this program version {VERSION}",
+                        "install the firmware that came with this version of Onnxino",
+                    )
+                if got.type == frame.type | REPLY and got.sequence == frame.sequence:
+                    return got
+                # else: the late answer to an earlier attempt
+        return None
+
+    # ------------------------------------------------------------------ commands
+
+    def hello(self) -> Hello:
+        """Who is there, and with which model."""
+        payload = self.request(Command.HELLO, doing="waiting for its hello")
+        try:
+            self._hello = Hello.parse(payload)
+        except FrameError as error:
+            raise LinkError(f"the device's hello cannot be read: {error}") from None
+        return self._hello
+
+    def echo(self, data: bytes) -> bytes:
+        """The same bytes, sent there and back: a test of the line."""
+        return self.request(Command.ECHO, data, doing="testing the line")
+
+    def load_model(self, data: bytes, progress: Progress | None = None) -> None:
+        """Writes a .oxm file to the device's flash, where it is checked completely before it counts as a model.
+
+        Raises ModelError when `data` is no .oxm file, LinkError when the device refuses it or the line fails: then the device has no model.
+        """
+        if len(data) < MODEL_HEADER or data[:4] != b"OXM\x1a":
+            raise ModelError("not a .oxm file: it does not begin with the magic 'OXM'", "convert the ONNX model first: onnxino convert")
+        doing = "loading the model"
+        self._hello = None
+        self.request(Command.LOAD_BEGIN, data[:MODEL_HEADER], doing=doing, timeout=FLASH_TIMEOUT)
+        at = MODEL_HEADER
+        while at < len(data):
+            # Pieces end where pages end, so that no piece erases in its middle.
+            piece = data[at : min(at + DATA, (at // DATA + 1) * DATA)]
+            self.request(
+                Command.LOAD_WRITE,
+                struct.pack("<I", at) + piece,
+                doing=f"{doing} (byte {at} of {len(data)})",
+                timeout=FLASH_TIMEOUT,
+            )
+            at += len(piece)
+            if progress is not None:
+                progress(at, len(data))
+        self.request(Command.LOAD_COMMIT, doing=f"{doing} (verifying it)", timeout=COMMIT_TIMEOUT)
+
+    def has_model(self, data: bytes) -> bool:
+        """Whether the device's model is these bytes: the same size and CRC-32, both in the header and over the whole flash region."""
+        import zlib
+
+        hello = self.hello()
+        if not hello.model_valid or (hello.model_size, hello.model_crc) != (len(data), int.from_bytes(data[16:20], "little")):
+            return False
+        return self.model_crc(0, len(data)) == zlib.crc32(data)
+
+    def model_crc(self, offset: int, size: int) -> int:
+        """CRC-32 over bytes of the model region."""
+        answer = self.request(
+            Command.MODEL_CRC, struct.pack("<II", offset, size), doing="checking the model in flash", timeout=COMMIT_TIMEOUT
+        )
+        return int.from_bytes(answer, "little")
+
+    def read_model(self, offset: int, size: int) -> bytes:
+        """Bytes of the model region."""
+        out = b""
+        while len(out) < size:
+            piece = struct.pack("<II", offset + len(out), min(DATA, size - len(out)))
+            out += self.request(Command.MODEL_READ, piece, doing="reading the model back")
+        return out
+
+    def infer(self, inputs: bytes | list[bytes], output_sizes: list[int] | None = None) -> InferResult:
+        """Runs the device's model on input bytes (a list when it has several inputs).
+
+        output_sizes: bytes of each output; without it the first output, which must not exceed 1024 bytes.
+        A device that lost the input (it was reset) is given it again, once. Raises LinkError.
+        """
+        pieces = [inputs] if isinstance(inputs, bytes) else inputs
+        try:
+            answer = self._infer(pieces)
+        except DeviceError as error:
+            if error.status not in (Status.INPUT_INCOMPLETE, Status.OUT_OF_ORDER):
+                raise
+            self.retries += 1
+            answer = self._infer(pieces)
+            self.errors_recovered += 1
+        cycles, microseconds = struct.unpack_from("<QI", answer)
+        return InferResult(self._outputs(answer[12:], output_sizes), cycles, microseconds)
+
+    def _infer(self, inputs: list[bytes]) -> bytes:
+        for index, data in enumerate(inputs):
+            for at in range(0, len(data), DATA):
+                payload = struct.pack("<II", index, at) + data[at : at + DATA]
+                self.request(Command.INPUT_WRITE, payload, doing=f"sending input {index}")
+        # The device is silent while it computes; one repetition is enough to find a lost answer.
+        return self.request(Command.INFER, doing="waiting for the inference", timeout=self.infer_timeout / 2, retries=1)
+
+    def _outputs(self, first: bytes, sizes: list[int] | None) -> bytes:
+        if sizes is None:
+            return first
+        out = bytearray(first[: sizes[0]])
+        for index, size in enumerate(sizes):
+            for at in range(len(out) if index == 0 else 0, size, DATA):
+                payload = struct.pack("<III", index, at, min(DATA, size - at))
+                out += self.request(Command.OUTPUT_READ, payload, doing=f"reading output {index}")
+        return bytes(out)
+
+    def profile(self) -> list[tuple[int, int]]:
+        """(operator index, CPU cycles) of each operator in the last inference."""
+        cycles: list[int] = []
+        while True:
+            answer = self.request(Command.PROFILE, struct.pack("<I", len(cycles)), doing="reading the profile")
+            total, *more = struct.unpack(f"<{len(answer) // 4}I", answer)
+            cycles += more
+            if not more or len(cycles) >= total:
+                return list(enumerate(cycles))
+
+    def reset(self, wait: float = SILENCE_AFTER_RESET) -> Hello:
+        """Restarts the device and waits up to `wait` seconds for its hello. Raises LinkError when it stays silent."""
+        self._hello = None
+        self.request(Command.RESET, doing="resetting it")
+        deadline = time.monotonic() + wait
+        while True:
+            try:
+                payload = self.request(Command.HELLO, doing="waiting for it to start again", timeout=0.5, retries=0)
+                return Hello.parse(payload)
+            except DeviceError:
+                raise
+            except LinkError:
+                if time.monotonic() > deadline:
+                    raise
+
+
+def _fault(frame: Frame, doing: str) -> LinkError:
+    words = struct.unpack(f"<{len(frame.payload) // 4}I", frame.payload)
+    names = ("exception", "pc", "lr", "psr", "CFSR", "HFSR", "MMFAR", "BFAR")
+    text = ", ".join(f"{name} 0x{word:08X}" for name, word in zip(names, words, strict=False))
+    return LinkError(
+        f"the firmware stopped with a fault while {doing}: {text}",
+        "the device restarts by itself; please report this with the model and the figures above",
+    )

@@ -1,0 +1,234 @@
+"""The serial protocol (docs/protocol.md): codes, frames (COBS between zero bytes, CRC-32 inside), and the payload of hello.
+
+firmware/protocol.h holds the same constants; a test compares the two.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import IntEnum
+
+VERSION = 1
+MAX_PAYLOAD = 1040
+HEADER = struct.Struct("<BBBBHH")  # version, type, status, flags, sequence, payload size
+CRC_SIZE = 4
+MAX_FRAME = HEADER.size + MAX_PAYLOAD + CRC_SIZE
+REPLY = 0x80
+
+
+class Command(IntEnum):
+    """What the host asks; the answer has the same type with the bit REPLY set."""
+
+    HELLO = 0x01
+    ECHO = 0x02
+    RESET = 0x03
+    LOAD_BEGIN = 0x10
+    LOAD_WRITE = 0x11
+    LOAD_COMMIT = 0x12
+    MODEL_READ = 0x13
+    MODEL_CRC = 0x14
+    INPUT_WRITE = 0x20
+    INFER = 0x21
+    OUTPUT_READ = 0x22
+    PROFILE = 0x23
+
+
+class Event(IntEnum):
+    """Frames that the device sends unasked, with the bit REPLY set and sequence 0."""
+
+    BAD_FRAME = 0x7D
+    FAULT = 0x7E
+
+
+class Status(IntEnum):
+    """The device's answer to a request."""
+
+    OK = 0
+    BAD_CRC = 1
+    FRAME_TOO_LONG = 2
+    BAD_VERSION = 3
+    UNKNOWN_COMMAND = 4
+    BAD_PAYLOAD = 5
+    OUT_OF_RANGE = 6
+    NO_MODEL = 7
+    MODEL_TOO_LARGE = 8
+    NOT_LOADING = 9
+    OUT_OF_ORDER = 10
+    FLASH_FAILED = 11
+    MODEL_REFUSED = 12
+    CRC_MISMATCH = 13
+    INPUT_INCOMPLETE = 14
+    RUN_FAILED = 15
+    NO_RESULT = 16
+
+
+STATUS_TEXT = {
+    Status.OK: "done",
+    Status.BAD_CRC: "the device received a damaged frame",
+    Status.FRAME_TOO_LONG: "the device received a frame longer than it takes",
+    Status.BAD_VERSION: "the device speaks another version of the protocol",
+    Status.UNKNOWN_COMMAND: "the device does not know the command",
+    Status.BAD_PAYLOAD: "the device expects another payload for the command",
+    Status.OUT_OF_RANGE: "an index, offset or size lies outside of what the device has",
+    Status.NO_MODEL: "there is no valid model on the device",
+    Status.MODEL_TOO_LARGE: "the model does not fit into the device's flash",
+    Status.NOT_LOADING: "the device is not loading a model",
+    Status.OUT_OF_ORDER: "the device expects other bytes first",
+    Status.FLASH_FAILED: "the device's flash does not hold what was written",
+    Status.MODEL_REFUSED: "the device refuses the model",
+    Status.CRC_MISMATCH: "the device's flash does not hold the model's bytes: its CRC-32 differs",
+    Status.INPUT_INCOMPLETE: "the device has not received the whole input",
+    Status.RUN_FAILED: "the inference failed on the device",
+    Status.NO_RESULT: "the device has no result to read",
+}
+
+
+class FrameError(Exception):
+    """Bytes between two zeros are no frame; the message says why."""
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One request (type is a Command) or answer (type has the bit REPLY)."""
+
+    type: int
+    sequence: int
+    payload: bytes = b""
+    status: int = 0
+    version: int = VERSION
+
+    def encode(self) -> bytes:
+        """The bytes on the line: a zero (ends whatever noise came before), COBS of header, payload and CRC-32, a zero."""
+        if len(self.payload) > MAX_PAYLOAD:
+            raise ValueError(f"a payload of {len(self.payload)} bytes exceeds {MAX_PAYLOAD}")
+        head = HEADER.pack(self.version, self.type, self.status, 0, self.sequence, len(self.payload))
+        body = head + self.payload
+        return b"\0" + cobs_encode(body + struct.pack("<I", zlib.crc32(body))) + b"\0"
+
+    @staticmethod
+    def decode(encoded: bytes) -> Frame:
+        """The frame in the bytes between two zeros. Raises FrameError."""
+        body = cobs_decode(encoded)
+        if len(body) < HEADER.size + CRC_SIZE or len(body) > MAX_FRAME:
+            raise FrameError(f"a frame of {len(body)} bytes")
+        if zlib.crc32(body[:-CRC_SIZE]) != struct.unpack("<I", body[-CRC_SIZE:])[0]:
+            raise FrameError("the CRC-32 differs")
+        version, kind, status, _, sequence, size = HEADER.unpack_from(body)
+        payload = body[HEADER.size : -CRC_SIZE]
+        if len(payload) != size:
+            raise FrameError(f"{len(payload)} bytes of payload, {size} stated")
+        return Frame(kind, sequence, payload, status, version)
+
+
+def cobs_encode(data: bytes) -> bytes:
+    """Consistent overhead byte stuffing: no zero in the result, one byte more per 254."""
+    out = bytearray()
+    for piece in data.split(b"\0"):
+        while len(piece) >= 254:
+            out += b"\xff" + piece[:254]
+            piece = piece[254:]
+        out.append(len(piece) + 1)
+        out += piece
+    return bytes(out)
+
+
+def cobs_decode(encoded: bytes) -> bytes:
+    """Inverse of cobs_encode. Raises FrameError for a zero or a block that is cut off."""
+    out = bytearray()
+    at = 0
+    while at < len(encoded):
+        code = encoded[at]
+        block = encoded[at + 1 : at + code]
+        if code == 0 or len(block) != code - 1 or 0 in block:
+            raise FrameError("the COBS coding is damaged")
+        out += block
+        at += code
+        if code < 255 and at < len(encoded):
+            out.append(0)
+    return bytes(out)
+
+
+class Decoder:
+    """Finds frames in a stream of bytes. `damaged` counts pieces between zeros that are none."""
+
+    def __init__(self) -> None:
+        self.damaged = 0
+        self._buffer = bytearray()
+
+    def feed(self, data: bytes) -> Iterator[Frame]:
+        """Yields each whole frame; remembers an unfinished one."""
+        *pieces, rest = (self._buffer + data).split(b"\0")
+        self._buffer = bytearray(rest[: 2 * MAX_FRAME])  # longer than any frame: it is counted as damaged when it ends
+        for piece in pieces:
+            if not piece:
+                continue
+            try:
+                yield Frame.decode(bytes(piece))
+            except FrameError:
+                self.damaged += 1
+
+
+_HELLO = struct.Struct("<BBH3sx8s6Ii5I")
+
+
+@dataclass(frozen=True)
+class Hello:
+    """What a device says of itself and of its model. Sizes in bytes, clock in Hz; the model's figures are 0 without a valid model."""
+
+    protocol_version: int
+    board_id: int
+    max_payload: int
+    firmware_version: str
+    device_id: str  # 16 hexadecimal digits, unique for each chip
+    clock_hz: int
+    arena_size: int  # what the firmware leaves for activations
+    model_region_size: int
+    page_size: int
+    stack_size: int
+    stack_free: int  # never used since the device started
+    model_status: int  # 0: valid; else the C runtime's onx_status
+    model_size: int
+    model_crc: int  # CRC-32 in the model's header
+    model_arena_size: int
+    operators: int
+    inputs: int
+    outputs: int
+    model_name: str
+
+    @property
+    def model_valid(self) -> bool:
+        """Whether there is a model that runs."""
+        return self.model_status == 0
+
+    @staticmethod
+    def parse(payload: bytes) -> Hello:
+        """From the answer's payload. Raises FrameError when it is too short."""
+        if len(payload) < _HELLO.size:
+            raise FrameError(f"the answer to hello has {len(payload)} bytes, {_HELLO.size} or more were expected")
+        values = _HELLO.unpack_from(payload)
+        version, board, max_payload, firmware, device = values[:5]
+        clock, arena, region, page, stack, free, status, size, crc, model_arena, operators, ports = values[5:]
+        return Hello(
+            protocol_version=version,
+            board_id=board,
+            max_payload=max_payload,
+            firmware_version=".".join(map(str, firmware)),
+            device_id=device[::-1].hex().upper(),
+            clock_hz=clock,
+            arena_size=arena,
+            model_region_size=region,
+            page_size=page,
+            stack_size=stack,
+            stack_free=free,
+            model_status=status,
+            model_size=size,
+            model_crc=crc,
+            model_arena_size=model_arena,
+            operators=operators,
+            inputs=ports & 0xFFFF,
+            outputs=ports >> 16,
+            model_name=payload[_HELLO.size :].decode("utf-8", "replace"),
+        )

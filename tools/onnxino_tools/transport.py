@@ -1,0 +1,135 @@
+"""Byte streams to a device: serial ports, pyserial URLs (socket://host:port), and the emulator in this process."""
+
+from __future__ import annotations
+
+import errno
+import os
+from typing import TYPE_CHECKING, Any, Protocol
+
+from onnxino.errors import LinkError
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+BAUD_RATE = 1_000_000
+
+
+class Transport(Protocol):
+    """A byte stream to a device and back."""
+
+    name: str
+
+    def write(self, data: bytes) -> None:
+        """Sends all bytes. Raises LinkError when the device is gone."""
+        ...
+
+    def read(self, timeout: float) -> bytes:
+        """At least one byte, or b"" after `timeout` seconds. Raises LinkError when the device is gone."""
+        ...
+
+    def close(self) -> None:
+        """Releases the port. May be called twice."""
+        ...
+
+
+def open_transport(port: str, baud_rate: int = BAUD_RATE) -> Transport:
+    """The transport to a serial port or pyserial URL.
+
+    "emulator" is not opened here: whoever wants it makes a Machine and its EmulatorTransport, because it needs an image.
+    Raises LinkError with the ports that exist, or with what to do about a missing permission or a busy port.
+    """
+    return PySerialTransport(port, baud_rate)
+
+
+def list_ports() -> list[tuple[str, str]]:
+    """(name, description) of the serial ports of this computer."""
+    from serial.tools import list_ports as ports
+
+    return sorted((str(p.device), str(p.description)) for p in ports.comports())
+
+
+class PySerialTransport:
+    """A serial port or URL through pyserial, opened exclusively: 8 data bits, no parity, one stop bit, no flow control."""
+
+    def __init__(self, port: str, baud_rate: int = BAUD_RATE) -> None:
+        import serial
+
+        self.name = port
+        self._serial: Any = None
+        try:
+            self._serial = serial.serial_for_url(port, baudrate=baud_rate, timeout=0, write_timeout=5, exclusive=None)
+            self._lock(port)
+        except (OSError, ValueError) as error:  # serial.SerialException is an OSError
+            self.close()
+            raise _opening_error(port, error) from None
+
+    def _lock(self, port: str) -> None:
+        if os.name == "posix" and "://" not in port:
+            self._serial.exclusive = True
+
+    def write(self, data: bytes) -> None:
+        """See Transport."""
+        try:
+            self._serial.write(data)
+        except (OSError, TypeError, AttributeError) as error:
+            raise self._gone(error) from None
+
+    def read(self, timeout: float) -> bytes:
+        """See Transport."""
+        try:
+            self._serial.timeout = timeout
+            first = bytes(self._serial.read(1))
+            waiting = int(self._serial.in_waiting) if first else 0
+            if "://" in self.name and first:  # a socket tells only whether something waits, not how much
+                self._serial.timeout = 0
+                return first + bytes(self._serial.read(4096))
+            return first + bytes(self._serial.read(waiting)) if waiting else first
+        except (OSError, TypeError, AttributeError) as error:
+            raise self._gone(error) from None
+
+    def close(self) -> None:
+        """See Transport."""
+        if self._serial is not None:
+            try:
+                self._serial.close()
+            except OSError:  # unplugged: nothing is left to close
+                pass
+
+    def __enter__(self) -> PySerialTransport:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def _gone(self, error: BaseException) -> LinkError:
+        return LinkError(f"the connection to {self.name} broke: {error}", "was the device unplugged, or the emulator ended?")
+
+
+def _opening_error(port: str, error: BaseException) -> LinkError:
+    """What went wrong with opening a port, by errno where there is one (pyserial wraps it in its own exception)."""
+    text = str(error)
+    code = getattr(error, "errno", None)
+    lower = text.lower()
+    if "://" in port:
+        return LinkError(f"cannot connect to {port}: {text}", "is the emulator running there (onnxino emulate --tcp)?")
+    if code == errno.ENOENT or "filenotfounderror" in lower:
+        return LinkError(f"there is no serial port {port}", _ports_hint())
+    if code == errno.EACCES and "exclusive" not in lower or "permissionerror" in lower and os.name != "nt":
+        return LinkError(
+            f"no permission to open {port}",
+            "add yourself to the group of serial ports (Debian, Ubuntu: sudo usermod -aG dialout $USER; then log in again) "
+            'or add a udev rule: SUBSYSTEM=="tty", ATTRS{idVendor}=="2341", MODE="0666"',
+        )
+    if code in (errno.EBUSY, errno.EAGAIN, errno.EWOULDBLOCK) or "lock" in lower or "denied" in lower or "busy" in lower:
+        return LinkError(f"{port} is in use by another program", "close the serial monitor or other program that has it open")
+    return LinkError(f"cannot open {port}: {text}", _ports_hint())
+
+
+def _ports_hint() -> str:
+    try:
+        found = list_ports()
+    except (OSError, ImportError):
+        found = []
+    if not found:
+        return "no serial ports were found; without a board, use the emulator: --port emulator"
+    return "found: " + ", ".join(f"{name} ({description})" for name, description in found)
