@@ -70,7 +70,7 @@ static inline float onx_fma(float a, float b, float c)
     double error = (product - (sum - part)) + (addend - part);
     int64_t bits;
     memcpy(&bits, &sum, sizeof bits);
-    if (error != 0.0 && (bits & 1) == 0) {
+    if ((error > 0.0 || error < 0.0) && (bits & 1) == 0) { /* neither for an infinite sum */
         bits += (error > 0.0) == (sum > 0.0) ? 1 : -1;
         memcpy(&sum, &bits, sizeof sum);
     }

@@ -81,8 +81,9 @@ static int onx_tensor_is_sound(const onx_model *model, uint32_t index)
         return 0;
     if (base >= 0) {
         onx_fb_tensor origin = onx_tensor_table(model, (uint32_t)base);
-        return data.data == NULL && onx_fb_tensor_alias_of(origin) == -1 && onx_tensor_bytes(model, (uint32_t)base) == bytes
-            && onx_fb_tensor_offset(origin) == onx_fb_tensor_offset(t);
+        if (data.data != NULL || onx_fb_tensor_alias_of(origin) != -1 || onx_is_constant(model, (uint32_t)base))
+            return 0;
+        return onx_tensor_bytes(model, (uint32_t)base) == bytes && onx_fb_tensor_offset(origin) == onx_fb_tensor_offset(t);
     }
     if (data.data != NULL)
         return data.count == bytes;
@@ -104,19 +105,24 @@ static int onx_port_is_sound(const onx_model *model, onx_fb_port port)
 {
     uint32_t tensor = onx_fb_port_tensor(port), type = onx_fb_port_type(port);
     onx_i32s shape = onx_fb_port_shape(port);
-    if (tensor >= onx_model_tensor_count(model) || !onx_is_permutation(onx_fb_port_perm(port), shape.count))
+    if (tensor >= onx_model_tensor_count(model))
+        return 0;
+    onx_fb_tensor t = onx_tensor_table(model, tensor);
+    if (onx_fb_tensor_type(t) != ONX_ELEMENT_TYPE_INT8 || !onx_is_permutation(onx_fb_port_perm(port), shape.count))
         return 0;
     if (type != ONX_ELEMENT_TYPE_INT8 && type != ONX_ELEMENT_TYPE_UINT8 && type != ONX_ELEMENT_TYPE_FLOAT32)
         return 0;
     uint32_t names = onx_fb_port_dimension_names_count(port);
     if (names != 0u && names != shape.count)
         return 0;
-    return onx_elements_of(shape, 0u, 1) == onx_elements_of(onx_fb_tensor_shape(onx_tensor_table(model, tensor)), 1u, 0);
+    return onx_elements_of(shape, 0u, 1) == onx_elements_of(onx_fb_tensor_shape(t), 1u, 0);
 }
 
 onx_status onx_verify_ports(onx_model *model)
 {
     uint32_t inputs = onx_model_input_count(model), outputs = onx_model_output_count(model);
+    if (inputs == 0u || outputs == 0u)
+        return ONX_ERROR_PORT;
     for (uint32_t i = 0; i < inputs + outputs; i++) {
         int is_input = i < inputs;
         onx_fb_port port = is_input ? onx_fb_model_inputs_at(onx_root(model), i)

@@ -4,7 +4,7 @@
 /* Greatest padded image: leaves room for positions to be computed as int32 without overflow. */
 #define ONX_GREATEST_IMAGE 0x7FF00000
 
-/* Size of the padded image less the window, or -1 where it does not fit and *ok is cleared for impossible numbers. */
+/* Size of the padded image less the window: negative where it does not fit. *ok is cleared for impossible numbers. */
 static int64_t onx_room(onx_axis a, int32_t size, int *ok)
 {
     if (a.kernel < 1 || a.stride < 1 || a.dilation < 1) {
@@ -29,7 +29,7 @@ static int onx_axis_fits_pool(onx_axis a, int32_t size, int32_t output)
     int ok = 1;
     int64_t room = onx_room(a, size, &ok);
     int64_t last = ((int64_t)output - 1) * (ok ? a.stride : 1); /* start of the last window in the padded image */
-    if (!ok || last >= (int64_t)size + a.before || last > room + a.stride - 1 || last + a.stride <= room)
+    if (!ok || room < 0 || last >= (int64_t)size + a.before || last > room + a.stride - 1 || last + a.stride <= room)
         return 0;
     /* Windows that begin inside the image have their first tap there; the others need one that is not stepped over. */
     for (int32_t start = -a.before; start < 0 && start + a.before <= last; start += a.stride) {

@@ -1,0 +1,68 @@
+/* Quantized sum with broadcasting, in the form of the ONNX Runtime loop that computes the same elements. */
+#include "engine/numeric.h"
+#include "pairwise.h"
+
+typedef struct {
+    float scale_a, scale_b, constant;
+    float low, high; /* in the domain */
+    int32_t domain_offset;
+} onx_add;
+
+static void onx_add_general(const void *formula, const int8_t *a, size_t a_step, const int8_t *b, size_t b_step, int8_t *y,
+                            size_t n)
+{
+    const onx_add *f = formula;
+    for (size_t i = 0; i < n; i++, a += a_step, b += b_step) {
+        float va = (float)(*a + f->domain_offset), vb = (float)(*b + f->domain_offset);
+        float sum = onx_fma(va, f->scale_a, onx_fma(vb, f->scale_b, f->constant));
+        y[i] = onx_round_domain(sum, f->low, f->high, f->domain_offset);
+    }
+}
+
+/* b is the operand that is constant along the run: its product is rounded. */
+static void onx_add_scalar_b(const void *formula, const int8_t *a, size_t a_step, const int8_t *b, size_t b_step, int8_t *y,
+                             size_t n)
+{
+    const onx_add *f = formula;
+    for (size_t i = 0; i < n; i++, a += a_step, b += b_step) {
+        float va = (float)(*a + f->domain_offset), vb = (float)(*b + f->domain_offset);
+        float sum = onx_fma(va, f->scale_a, f->constant + onx_product(vb, f->scale_b));
+        y[i] = onx_round_domain(sum, f->low, f->high, f->domain_offset);
+    }
+}
+
+static void onx_add_run(const onx_call *call)
+{
+    onx_fb_add t = { call->attributes };
+    int32_t offset = onx_fb_add_domain_offset(t);
+    onx_add f = { onx_fb_add_scale_a(t), onx_fb_add_scale_b(t), onx_fb_add_constant(t),
+                  (float)(onx_fb_add_minimum(t) + offset), (float)(onx_fb_add_maximum(t) + offset), offset };
+    switch (onx_fb_add_form(t)) {
+    case ONX_ADD_FORM_SCALAR_B:
+        onx_pairwise_run(call, 0, onx_add_scalar_b, &f);
+        break;
+    case ONX_ADD_FORM_SCALAR_A:
+        f.scale_a = onx_fb_add_scale_b(t); /* the same with the operands exchanged */
+        f.scale_b = onx_fb_add_scale_a(t);
+        onx_pairwise_run(call, 1, onx_add_scalar_b, &f);
+        break;
+    default:
+        onx_pairwise_run(call, 0, onx_add_general, &f);
+        break;
+    }
+}
+
+static onx_status onx_add_check(const onx_call *call)
+{
+    onx_fb_add t = { call->attributes };
+    int32_t offset = onx_fb_add_domain_offset(t);
+    if (!onx_is_scale(onx_fb_add_scale_a(t)) || !onx_is_scale(onx_fb_add_scale_b(t))
+        || !onx_is_finite(onx_fb_add_constant(t)) || (offset != 0 && offset != 128)
+        || onx_fb_add_minimum(t) > onx_fb_add_maximum(t))
+        return ONX_ERROR_OPERATOR;
+    return onx_pairwise_check(call);
+}
+
+const onx_kernel onx_add_kernels[1] = {
+    { ONX_WEIGHT_LAYOUT_UNSET, onx_add_check, onx_add_run, NULL, onx_pairwise_safe_offset },
+};
