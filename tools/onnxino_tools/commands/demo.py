@@ -1,0 +1,165 @@
+"""The whole path in one go, on real images.
+
+Converts a quantized ONNX model, takes the firmware image of the board, starts the emulated board in a process of its
+own, loads the model over its serial port and classifies a test set there; every output byte is compared with the reference.
+
+    onnxino demo                                     1,000 handwritten digits; everything is included
+    onnxino demo --data trashnet --data-file F.npz   a waste sorter with 6 classes; F as in examples/digits/README.md
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from onnxino.errors import InputError
+from onnxino_tools import arguments, ui
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+
+STEPS = 5
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a demo runs. limit: number of images, or None for all."""
+
+    title: str
+    name: str
+    model: Path
+    data: Path
+    split: str | None
+    limit: int | None
+
+
+def add_arguments(parser: arguments.Parser) -> None:
+    parser.add_argument(
+        "--data", choices=["digits", "trashnet"], default="digits", help="what to classify (default: digits)"
+    )
+    parser.add_argument("--data-file", metavar="F.npz", help="trashnet: images, labels, split, classes")
+    parser.add_argument("--model", metavar="M.onnx", help="another quantized model for these images")
+    parser.add_argument("--limit", type=arguments.positive, metavar="N", help="only the first N images")
+    parser.add_argument("--build", action="store_true", help="compile the firmware where a compiler is installed")
+    parser.add_argument("-o", "--output", metavar="DIR", help="keep the converted model there")
+    parser.add_argument("--tcp", action="store_true", help="serial port over TCP (socket://) instead of a pty")
+    arguments.add_save(parser, "inputs, outputs, predictions and latency of each image")
+    arguments.add_json(parser)
+
+
+def run(args: Namespace) -> int:
+    task = _trashnet(args) if args.data == "trashnet" else _digits(args)
+    with tempfile.TemporaryDirectory(prefix="onnxino-demo-") as scratch:
+        return _run(args, task, Path(scratch))
+
+
+def _digits(args: Namespace) -> Task:
+    from onnxino_tools.examples import example
+
+    model = Path(args.model) if args.model else example("digits", "digits_int8.onnx")
+    data = Path(args.data_file) if args.data_file else example("digits", "digits_test.npz")
+    return Task("handwritten digits", "digits", model, data, None, args.limit)
+
+
+def _trashnet(args: Namespace) -> Task:
+    if args.data_file is None:
+        raise InputError(
+            "--data trashnet needs its images: --data-file F.npz",
+            "a .npz with images uint8 [N, 64, 64, 3], labels, split",
+        )
+    data = Path(args.data_file)
+    if not data.is_file():
+        raise InputError(f"there is no file '{data}'", "--data-file names the .npz with the images of the waste sorter")
+    if args.model is not None:
+        model = Path(args.model)
+    else:
+        places = [data.parent / "base_qdq.onnx", data.parent.parent / "models" / "trashnet" / "base_qdq.onnx"]
+        found = [place for place in places if place.is_file()]
+        if not found:
+            tried = " and ".join(f"'{place}'" for place in places)
+            raise InputError(f"no model of the waste sorter was found (looked for {tried})", "name it: --model M.onnx")
+        model = found[0]
+    return Task("pieces of waste", "waste_sorter", model, data, "test", args.limit)
+
+
+def _run(args: Namespace, task: Task, scratch: Path) -> int:
+    from onnxino import InferenceSession
+    from onnxino_converter import convert
+    from onnxino_tools.commands.serial_eval import stream
+    from onnxino_tools.data import PixelOptions
+    from onnxino_tools.data.feed import image_feed
+    from onnxino_tools.devices import EmulatorProcess
+    from onnxino_tools.evaluate import Evaluator
+
+    start = time.monotonic()
+    ui.talk(f"Onnxino: {task.title}, classified by the firmware of an Arduino Nano 33 BLE Sense in the emulator")
+    ui.talk()
+    if not task.model.is_file():
+        raise InputError(f"there is no model '{task.model}'")
+    converted = convert(task.model, name=task.name)
+    folder = Path(args.output) if args.output else scratch
+    folder.mkdir(parents=True, exist_ok=True)
+    oxm = folder / f"{task.name}.oxm"
+    oxm.write_bytes(converted.model)
+    report = converted.report
+    _step(
+        1,
+        "convert",
+        f"{task.model.name} -> {oxm.name}: {report['macs']:,} multiply-adds, {len(converted.model):,} bytes of flash, "
+        f"{report['arena_bytes']:,} bytes of RAM",
+    )
+    image, text = _firmware(args.build, scratch)
+    _step(2, "firmware", text)
+    with InferenceSession(converted.model) as session:
+        data, feed = image_feed(session.model, str(task.data), PixelOptions(), split=task.split, limit=task.limit)
+        evaluator = Evaluator(session, data, feed)
+        with EmulatorProcess(image, scratch, tcp=args.tcp) as emulator:
+            _step(3, "emulator", f"the emulated board's serial port is {emulator.port}")
+            _step(
+                4, "load", "the model goes over the serial port into the board's flash, where the firmware verifies it"
+            )
+            _step(
+                5,
+                "evaluate",
+                f"{len(data):,} images over the serial port; every output byte is compared with the NumPy reference",
+            )
+            code = stream(emulator.port, converted.model, evaluator, save=args.save, as_json=args.json, emulated=True)
+    if code == 0:
+        _next(task, time.monotonic() - start)
+    return code
+
+
+def _firmware(build: bool, scratch: Path) -> tuple[Path, str]:
+    """The image's path, and what to say about it."""
+    from onnxino.errors import MissingExtraError
+    from onnxino_tools.build import build_firmware
+    from onnxino_tools.devices import prebuilt_image
+
+    if build:
+        try:
+            path = build_firmware(scratch)
+            return path, f"built with ziglang: {ui.size(path.stat().st_size)}, the image that is flashed to a board"
+        except MissingExtraError as e:
+            ui.note(f"{e.message}; taking the finished image ({e.hint})")
+    path = prebuilt_image()
+    return path, f"the finished image that is flashed to a board: {ui.size(path.stat().st_size)}"
+
+
+def _step(number: int, name: str, text: str) -> None:
+    ui.talk(f"{number}/{STEPS} {name:9} {text}")
+
+
+def _next(task: Task, seconds: float) -> None:
+    ui.talk()
+    ui.talk(f"Done in {seconds:.0f} s: the board computed exactly the bytes of the reference.")
+    ui.talk("What next:")
+    rows = [
+        ("onnxino convert YOUR_MODEL.onnx -o out", "your own quantized model (docs/converting.md)"),
+        (f"onnxino verify {task.model}", "against ONNX Runtime, operator by operator"),
+        ("onnxino serial-eval --port /dev/ttyACM0 ...", "the same on the real board"),
+    ]
+    for line in ui.table(rows):
+        ui.talk(line)

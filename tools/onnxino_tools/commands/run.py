@@ -1,0 +1,62 @@
+"""Classify images with a model, on this computer or on a device.
+
+IMAGE is an image file, a folder (all images below it), or a .npy/.npz with an array `images`. Image files are brought to
+the model's size. All backends give the same bytes: numpy (reference), c (fast), emulator (the board's firmware), or a board
+behind a serial port.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from onnxino_tools import arguments, ui
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+
+    from onnxino_tools.inference import Answer
+
+
+def add_arguments(parser: arguments.Parser) -> None:
+    parser.add_argument("model", metavar="MODEL", help="model file (.oxm, or .onnx to convert on the fly)")
+    parser.add_argument("images", metavar="IMAGE", nargs="+", help="image file, folder, .npy or .npz")
+    parser.add_argument(
+        "--backend", default="numpy", metavar="B", help="numpy (default), c, emulator, or a serial port"
+    )
+    parser.add_argument("--top", type=arguments.positive, default=3, metavar="N", help="classes to show (default: 3)")
+    arguments.add_resize(parser)
+    arguments.add_preprocessing(parser)
+    arguments.add_save(parser, "inputs, outputs and predictions")
+    arguments.add_json(parser)
+
+
+def run(args: Namespace) -> int:
+    options = arguments.pixel_options(args)
+    from onnxino import InferenceSession
+    from onnxino_tools.inference import classify, save
+    from onnxino_tools.models import read_model
+
+    content = read_model(args.model)
+    with InferenceSession(content, backend=args.backend) as session:
+        answers = classify(session, args.images, options, args.resize)
+        if args.save is not None:
+            save(args.save, session, answers)
+    if args.json:
+        ui.out_json({"images": [_as_json(answer, args.top) for answer in answers]})
+        return 0
+    width = max(len(answer.name) for answer in answers)
+    for answer in answers:
+        best = "   ".join(f"{name} {value:.3f}" for name, value in answer.top(args.top))
+        ui.out(f"{answer.name:{width}}  {best}")
+    return 0
+
+
+def _as_json(answer: Answer, top: int) -> dict[str, object]:
+    best = [{"class": name, "value": value} for name, value in answer.top(top)]
+    return {
+        "image": answer.name,
+        "prediction": answer.prediction,
+        "class": best[0]["class"],
+        "top": best,
+        "cycles": answer.cycles,
+    }

@@ -1,0 +1,124 @@
+"""Stream a data set to a board over its serial port and prove what it computes.
+
+Each image goes to the device, its output bytes come back and are compared with the NumPy reference. Ends with accuracy,
+confusion matrix, latency, bytes that differ and link errors; exit code 1 when a byte differs. The model is loaded into
+the device first where it holds another one. When the device dies or Ctrl-C comes, the images done are reported and saved.
+
+PORT is a serial port (/dev/ttyACM0, COM3), a URL of pyserial (socket://127.0.0.1:5331), or `emulator`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from onnxino.errors import LinkError
+from onnxino_tools import arguments, ui
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+
+    from onnxino_tools.evaluate import Evaluation, Evaluator
+    from onnxino_tools.link import DeviceLink
+
+
+def add_arguments(parser: arguments.Parser) -> None:
+    parser.add_argument("--port", required=True, metavar="PORT", help="serial port, socket://HOST:PORT, or emulator")
+    parser.add_argument(
+        "--model", required=True, metavar="M.oxm", help="model file (.oxm, or .onnx to convert on the fly)"
+    )
+    arguments.add_data(parser)
+    arguments.add_preprocessing(parser)
+    arguments.add_save(parser, "inputs, outputs, predictions and latency of each image")
+    arguments.add_json(parser)
+
+
+def run(args: Namespace) -> int:
+    options = arguments.pixel_options(args)
+    from onnxino import InferenceSession
+    from onnxino_tools.data.feed import image_feed
+    from onnxino_tools.evaluate import Evaluator
+    from onnxino_tools.models import read_model
+
+    content = read_model(args.model)
+    with InferenceSession(content) as session:
+        data, feed = image_feed(
+            session.model, args.data, options, split=args.split, limit=args.limit, resize=args.resize
+        )
+        evaluator = Evaluator(session, data, feed)
+        emulated = args.port == "emulator"
+        return stream(args.port, content, evaluator, save=args.save, as_json=args.json, emulated=emulated)
+
+
+def stream(port: str, content: bytes, evaluator: Evaluator, *, save: str | None, as_json: bool, emulated: bool) -> int:
+    """Opens the port, loads the model where needed, streams, reports and saves; returns the exit code.
+
+    What is done when the link breaks or Ctrl-C comes is reported and saved before the error goes on.
+    """
+    from onnxino_tools.devices import open_device
+
+    failure: BaseException | None = None
+    with open_device(port) as link:
+        load_if_needed(link, content)
+        try:
+            with ui.Progress(len(evaluator.data), "images") as bar:
+                evaluator.run(link, bar.update)
+        except (LinkError, KeyboardInterrupt) as e:
+            failure = e
+    result = evaluator.result
+    if as_json:
+        ui.out_json(result.as_json())
+    else:
+        for line in report(result, emulated):
+            ui.out(line)
+    if save is not None:
+        from onnxino_tools.evaluate import save as save_arrays
+
+        save_arrays(Path(save), evaluator.session, result)
+        ui.talk(f"saved: {result.images:,} images in {save}")
+    if failure is not None:
+        ui.talk(f"{result.images:,} of {result.total:,} images were done before it broke off")
+        raise failure
+    if result.bytes_different:
+        hint = "onnxino verify finds the first operator that differs"
+        ui.error(f"{result.bytes_different:,} output bytes differ from the reference", hint)
+        return 1
+    return 0
+
+
+def load_if_needed(link: DeviceLink, content: bytes) -> None:
+    """Loads the model file unless the device holds exactly this one."""
+    if link.has_model(content):
+        ui.talk("device: holds this model already")
+        return
+    with ui.Progress(len(content), "bytes", "load") as bar:
+        link.load_model(content, lambda done, _: bar.update(done))
+    ui.talk(f"device: model loaded over the serial port, {ui.size(len(content))}")
+
+
+def report(result: Evaluation, emulated: bool) -> list[str]:
+    """The result for people."""
+    rows: list[tuple[str, str]] = [("images", f"{result.images:,}")]
+    if result.correct is not None and result.images:
+        share = result.correct / result.images
+        rows.append(("accuracy", f"{share:.2%} ({result.correct:,} of {result.images:,})"))
+    rows.append(("bytes compared", f"{result.bytes_compared:,} with the NumPy reference"))
+    rows.append(("bytes different", f"{result.bytes_different:,}"))
+    median, p95 = result.latency_ms(50), result.latency_ms(95)
+    if median is not None and p95 is not None:
+        source = "estimated by the emulator at 64 MHz" if emulated else "measured by the device"
+        rows.append(("latency", f"{median:.2f} ms median, {p95:.2f} ms 95th percentile ({source})"))
+    rows.append(("link errors", f"{result.link_errors:,} recovered"))
+    lines = ui.table(rows)
+    confusion = result.confusion()
+    if confusion is not None and result.classes and len(confusion) <= 20:
+        lines += ["", "  confusion matrix (row: label, column: prediction)", *matrix(confusion, result.classes)]
+    return lines
+
+
+def matrix(confusion: list[list[int]], classes: list[str]) -> list[str]:
+    """Aligned rows with the class names; zeros as dots, so that mistakes stand out."""
+    names = [c if len(c) <= 12 else c[:11] + "." for c in classes]
+    head = ["", *names]
+    rows = [[name, *(str(n) if n else "." for n in row)] for name, row in zip(names, confusion, strict=True)]
+    return ui.table([head, *rows], right=range(1, len(head)))

@@ -1,0 +1,98 @@
+"""Joins model and data: loads DATA, decides how its values become the model's input, and says so."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from onnxino.errors import InputError
+from onnxino_tools import ui
+from onnxino_tools.data.dataset import Dataset, load_dataset
+from onnxino_tools.data.pixels import DTYPES, PixelOptions, PixelRule, choose_rule, text_of
+
+if TYPE_CHECKING:
+    from onnxino.schema.model import Model
+
+Feed = Callable[[NDArray[Any]], NDArray[Any]]
+
+
+def image_feed(
+    model: Model,
+    path: str,
+    options: PixelOptions,
+    *,
+    split: str | None = None,
+    limit: int | None = None,
+    resize: str = "crop",
+) -> tuple[Dataset, Feed]:
+    """The data set, and the function from its images [B, ...] to the model's input (port type and layout, batch first).
+
+    Prints the choice on stderr. Raises InputError where data and model do not fit, or where an option must decide.
+    """
+    if len(model.inputs) != 1:
+        names = ", ".join(port.name for port in model.inputs)
+        raise InputError(f"the model has {len(model.inputs)} inputs ({names}); image data feeds exactly one")
+
+    def folder(where: Path, most: int | None) -> Dataset:
+        from onnxino_tools.data.image_files import read_folder
+
+        rule = choose_rule(model, options)
+        labels = model.metadata.class_labels if model.metadata is not None else None
+        return read_folder(where, (rule.height, rule.width, rule.channels), resize, most, labels)
+
+    data = load_dataset(path, split=split, limit=limit, read_folder=folder)
+    return data, feed_for(model, data, options)
+
+
+def feed_for(model: Model, data: Dataset, options: PixelOptions) -> Feed:
+    """The function from images of this data set to the model's input; prints what was chosen."""
+    port = model.inputs[0]
+    expected = tuple(int(d) for d in port.shape)
+    dtype = DTYPES[port.type]
+    images = data.images
+    if (
+        options == PixelOptions()
+        and images.dtype == dtype
+        and images.shape[1:] == expected[1:]
+        and not _is_pixels(model, images)
+    ):
+        ui.talk(f"input: arrays as they are, {np.dtype(dtype).name} {text_of(expected)}")
+        return lambda batch: np.ascontiguousarray(batch)
+    if images.dtype != np.uint8:
+        raise InputError(
+            f"'{data.source}' holds {images.dtype} arrays of shape {list(images.shape)}; the input '{port.name}' takes "
+            f"{np.dtype(dtype).name} {text_of(expected)}",
+            "give images as uint8 [N, H, W, C], or arrays of exactly the model's type and shape",
+        )
+    rule = choose_rule(model, options, images.shape[1:])
+    grey = images.ndim == 3 and rule.channels == 1  # [N, H, W]
+    found = (*images.shape[1:], 1) if grey else images.shape[1:]
+    wanted = (rule.height, rule.width, rule.channels)
+    if found != wanted:
+        raise InputError(
+            f"'{data.source}' holds images of {_times(found)} (height x width x channels), the model takes {_times(wanted)}",
+            "arrays are used as they are; a folder of image files is resized to fit",
+        )
+    announce(rule)
+    return lambda batch: rule.apply(batch.reshape(-1, *wanted))
+
+
+def announce(rule: PixelRule) -> None:
+    """Says how pixels become the input."""
+    ui.talk(f"input: {rule.description}")
+    if rule.doubt:
+        ui.note(rule.doubt)
+
+
+def _is_pixels(model: Model, images: NDArray[Any]) -> bool:
+    """uint8 images for a uint8 input: the same either way, unless the model's metadata says how to treat pixels."""
+    stored = model.metadata.preprocessing if model.metadata is not None else None
+    return images.dtype == np.uint8 and stored is not None
+
+
+def _times(shape: tuple[int, ...]) -> str:
+    return "x".join(map(str, shape))

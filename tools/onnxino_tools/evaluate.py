@@ -1,0 +1,216 @@
+"""Streams data to a device and compares every output byte with the NumPy reference: the engine of serial-eval and demo."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from onnxino.errors import InputError, LinkError
+
+if TYPE_CHECKING:
+    from onnxino import InferenceSession
+    from onnxino.schema.model import Model
+    from onnxino_tools.data import Dataset
+    from onnxino_tools.link import DeviceLink
+
+BATCH = 64  # images whose reference outputs are computed at once
+
+
+@dataclass(frozen=True)
+class Inference:
+    """One image: what went in (port type and layout), and the bytes of all outputs of device and reference."""
+
+    input: NDArray[Any]
+    output: bytes
+    reference: bytes
+    microseconds: float
+    prediction: int
+
+    @property
+    def different(self) -> int:
+        """Output bytes that are not those of the reference."""
+        if self.output == self.reference:
+            return 0
+        return sum(a != b for a, b in zip(self.output, self.reference, strict=True))
+
+
+@dataclass
+class Evaluation:
+    """What came back from the device, image by image; `done` may end before `total` when the run was cut short."""
+
+    total: int  # images asked for
+    classes: list[str] | None
+    labels: NDArray[np.int64] | None  # [total]
+    done: list[Inference] = field(default_factory=list[Inference])
+    link_errors: int = 0
+
+    @property
+    def images(self) -> int:
+        """How many images are done."""
+        return len(self.done)
+
+    @property
+    def correct(self) -> int | None:
+        """How many predictions equal the label; None without labels."""
+        if self.labels is None:
+            return None
+        return sum(i.prediction == label for i, label in zip(self.done, self.labels, strict=False))
+
+    @property
+    def bytes_compared(self) -> int:
+        """Output bytes received, all of them compared."""
+        return sum(len(i.output) for i in self.done)
+
+    @property
+    def bytes_different(self) -> int:
+        """Output bytes that are not those of the NumPy reference."""
+        return sum(i.different for i in self.done)
+
+    def latency_ms(self, percentile: float) -> float | None:
+        """Percentile of the inference time on the device in milliseconds; None where the device measured none."""
+        known = [i.microseconds for i in self.done if i.microseconds > 0]
+        return float(np.percentile(known, percentile)) / 1000 if known else None
+
+    def confusion(self) -> list[list[int]] | None:
+        """[label][prediction] counts; None without labels."""
+        if self.labels is None:
+            return None
+        done = [(int(label), i.prediction) for i, label in zip(self.done, self.labels, strict=False)]
+        size = len(self.classes) if self.classes else 1 + max((max(pair) for pair in done), default=-1)
+        matrix = [[0] * size for _ in range(size)]
+        for label, prediction in done:
+            matrix[label][prediction] += 1
+        return matrix
+
+    def as_json(self) -> dict[str, object]:
+        """The result under the keys that scripts rely on."""
+        correct = self.correct
+        return {
+            "images": self.images,
+            "accuracy": correct / self.images if correct is not None and self.images else None,
+            "bytes_compared": self.bytes_compared,
+            "bytes_different": self.bytes_different,
+            "latency_ms_median": self.latency_ms(50),
+            "latency_ms_p95": self.latency_ms(95),
+            "link_errors": self.link_errors,
+            "confusion_matrix": self.confusion(),
+        }
+
+
+class Evaluator:
+    """Evaluates one model on one data set; the session computes the reference.
+
+    feed: turns images [a:b] of the data set into the arrays of the graph's inputs (port type and layout, batch first).
+    """
+
+    def __init__(self, session: InferenceSession, data: Dataset, feed: Callable[[NDArray[Any]], NDArray[Any]]) -> None:
+        self.session = session  # the reference, on NumPy
+        self.model = session.model
+        self.data = data
+        self.feed = feed
+        labels, classes = match_classes(session.model, data)
+        self.result = Evaluation(len(data), classes, labels)
+
+    def run(self, link: DeviceLink, progress: Callable[[int], None]) -> Evaluation:
+        """Streams all images. When the link breaks or Ctrl-C comes, `result` holds the images done."""
+        result = self.result
+        for begin in range(0, len(self.data), BATCH):
+            arrays = self.feed(self.data.images[begin : begin + BATCH])
+            device = self.session.to_device({self.model.inputs[0].name: arrays})
+            reference = joined(self.session.backend.run(device))
+            sizes = [int(np.prod(self.model.tensors[port.tensor].shape)) for port in self.model.outputs]
+            for i in range(len(arrays)):
+                try:
+                    answer = link.infer([part[i].tobytes() for part in device], sizes)
+                finally:
+                    result.link_errors = link.errors_recovered
+                if len(answer.output) != reference.shape[1]:
+                    raise LinkError(
+                        f"the device answered {len(answer.output)} bytes, the model's outputs have {reference.shape[1]}"
+                    )
+                prediction = self._prediction(answer.output)
+                # One append for each image, so that Ctrl-C at any moment leaves whole images.
+                result.done.append(
+                    Inference(arrays[i], answer.output, reference[i].tobytes(), answer.microseconds, prediction)
+                )
+                progress(result.images)
+        return result
+
+    def _prediction(self, output: bytes) -> int:
+        """Index of the first output's largest value. Its scale is positive: the stored bytes have the same order."""
+        tensor = self.model.tensors[self.model.outputs[0].tensor]
+        return int(np.frombuffer(output, np.int8, int(np.prod(tensor.shape))).argmax())
+
+
+def joined(arrays: list[NDArray[np.int8]]) -> NDArray[np.int8]:
+    """Device arrays (B, *shape), side by side as [B, bytes]."""
+    return np.concatenate([a.reshape(len(a), -1) for a in arrays], axis=1)
+
+
+def match_classes(model: Model, data: Dataset) -> tuple[NDArray[np.int64] | None, list[str] | None]:
+    """The data's labels in the model's numbering, and the class names. Raises InputError where they do not fit.
+
+    A model with labels of its own decides the order; a data set with the same names in another order is renumbered.
+    """
+    outputs = int(np.prod(model.tensors[model.outputs[0].tensor].shape))
+    own = model.metadata.class_labels if model.metadata is not None else None
+    classes, labels = data.classes, data.labels
+    if own and classes and own != classes and sorted(own) == sorted(classes) and labels is not None:
+        labels = np.array([own.index(c) for c in classes], np.int64)[labels]
+        classes = own
+    names = classes or own or None
+    if labels is None:
+        return None, names
+    needed = len(classes) if classes else int(labels.max()) + 1
+    if needed > outputs or (classes and needed != outputs) or labels.min() < 0:
+        what = f"{needed} classes" if classes else f"labels {labels.min()} to {labels.max()}"
+        raise InputError(
+            f"the data '{data.source}' has {what}, the model has {outputs} outputs",
+            "is this the data set that the model was trained on?",
+        )
+    if names is None:
+        names = [str(i) for i in range(outputs)]
+    return labels, names
+
+
+def save(path: str | Path, session: InferenceSession, result: Evaluation) -> None:
+    """Writes inputs and outputs (type and layout of the graph's ports), predictions and latency of the images done.
+
+    Arrays: inputs [N, ...], outputs [N, ...] (outputs_1 and so on for further ones), predictions [N], latency_ms [N],
+    bytes_different [N] and, where known, labels [N] and classes.
+    """
+    done = result.done
+    arrays: dict[str, NDArray[Any]] = {
+        "predictions": np.array([i.prediction for i in done], np.int64),
+        "latency_ms": np.array([i.microseconds / 1000 for i in done], np.float64),
+        "bytes_different": np.array([i.different for i in done], np.int64),
+    }
+    if done:
+        rows = np.frombuffer(b"".join(i.output for i in done), np.int8).reshape(len(done), -1)
+        arrays["inputs"] = np.stack([i.input for i in done])
+        for i, values in enumerate(session.from_device(split_outputs(session.model, rows))):
+            arrays["outputs" if i == 0 else f"outputs_{i}"] = values
+    if result.labels is not None:
+        arrays["labels"] = result.labels[: result.images]
+    if result.classes is not None:
+        arrays["classes"] = np.array(result.classes)
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    with open(path, "wb") as file:
+        np.savez_compressed(file, allow_pickle=False, **arrays)
+
+
+def split_outputs(model: Model, rows: NDArray[np.int8]) -> list[NDArray[np.int8]]:
+    """[B, bytes] -> one array (B, *shape) for each output of the model."""
+    result: list[NDArray[np.int8]] = []
+    at = 0
+    for port in model.outputs:
+        shape = [int(d) for d in model.tensors[port.tensor].shape]
+        size = int(np.prod(shape))
+        result.append(rows[:, at : at + size].reshape(-1, *shape))
+        at += size
+    return result

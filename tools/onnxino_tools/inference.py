@@ -1,0 +1,117 @@
+"""Classifies image files and arrays with a session: the engine of `onnxino run`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from onnxino.errors import InputError
+from onnxino_tools.data import PixelOptions, choose_rule
+from onnxino_tools.data.dataset import load_dataset
+from onnxino_tools.data.feed import announce, feed_for
+
+if TYPE_CHECKING:
+    from onnxino import InferenceSession
+
+BATCH = 64  # images that are in memory as input at once
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One image: where it came from, the model's input and outputs (type and layout of the graph's ports)."""
+
+    name: str
+    input: NDArray[Any]
+    outputs: list[NDArray[Any]]
+    classes: list[str]
+    cycles: int | None
+
+    @property
+    def values(self) -> NDArray[Any]:
+        """The first output as a vector."""
+        return self.outputs[0].reshape(-1)
+
+    @property
+    def prediction(self) -> int:
+        """Index of the largest value."""
+        return int(self.values.argmax())
+
+    def top(self, count: int) -> list[tuple[str, float]]:
+        """The best classes with their values, best first."""
+        order = np.argsort(-self.values.astype(np.float64), kind="stable")[:count]
+        return [(self.classes[i], float(self.values[i])) for i in order]
+
+
+def classify(session: InferenceSession, sources: Sequence[str], options: PixelOptions, resize: str) -> list[Answer]:
+    """Runs all images of all sources in batches. Raises InputError for what cannot be read or does not fit."""
+    if len(session.model.inputs) != 1:
+        raise InputError(f"the model has {len(session.model.inputs)} inputs; images feed exactly one")
+    answers: list[Answer] = []
+    for names, batch, classes in _batches(session, sources, options, resize):
+        outputs = session.run(None, {session.model.inputs[0].name: batch})
+        cycles = session.cycles
+        names_of = classes or [str(i) for i in range(outputs[0][0].size)]
+        for i, name in enumerate(names):
+            own = [o[i] for o in outputs]
+            answers.append(Answer(name, batch[i], own, names_of, None if cycles is None else int(cycles[i])))
+    return answers
+
+
+def _batches(
+    session: InferenceSession, sources: Sequence[str], options: PixelOptions, resize: str
+) -> Iterator[tuple[list[str], NDArray[Any], list[str] | None]]:
+    """Names, input batch, class names."""
+    model = session.model
+    labels = model.metadata.class_labels if model.metadata is not None else None
+    files = [file for source in sources for file in _expand(Path(source))]
+    arrays = [file for file in files if file.suffix in (".npy", ".npz")]
+    pictures = [file for file in files if file not in arrays]
+    for file in arrays:
+        data = load_dataset(file)
+        feed = feed_for(model, data, options)
+        for at in range(0, len(data), BATCH):
+            images = data.images[at : at + BATCH]
+            yield [f"{file}[{at + i}]" for i in range(len(images))], feed(images), labels or data.classes
+    if not pictures:
+        return
+    from onnxino_tools.data.image_files import read_image
+
+    rule = choose_rule(model, options)
+    announce(rule)
+    for at in range(0, len(pictures), BATCH):
+        part = pictures[at : at + BATCH]
+        images = np.stack([read_image(file, rule.height, rule.width, rule.channels, resize) for file in part])
+        yield [str(file) for file in part], rule.apply(images), labels
+
+
+def _expand(source: Path) -> list[Path]:
+    """A file as it is; a folder as the image files below it."""
+    if not source.is_dir():
+        if not source.exists():
+            raise InputError(f"there is no file or folder '{source}'")
+        return [source]
+    from onnxino_tools.data.image_files import SUFFIXES, image_files
+
+    files = image_files(source)
+    if not files:
+        raise InputError(f"the folder '{source}' holds no images", f"known endings: {', '.join(sorted(SUFFIXES))}")
+    return files
+
+
+def save(path: str, session: InferenceSession, answers: Sequence[Answer]) -> None:
+    """Writes names, inputs, outputs (outputs_1 and so on for further ones), predictions."""
+    arrays: dict[str, NDArray[Any]] = {
+        "names": np.array([a.name for a in answers]),
+        "inputs": np.stack([a.input for a in answers]),
+        "predictions": np.array([a.prediction for a in answers], np.int64),
+    }
+    for i in range(len(session.model.outputs)):
+        arrays["outputs" if i == 0 else f"outputs_{i}"] = np.stack([a.outputs[i] for a in answers])
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    with open(path, "wb") as file:
+        np.savez_compressed(file, allow_pickle=False, **arrays)
