@@ -1,8 +1,9 @@
-"""Runs a model through the C runtime on this host: the very sources of the firmware, compiled once into a shared library."""
+"""Runs a model through the C runtime on this host: the sources of the firmware, compiled once to a shared library."""
 
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
@@ -128,7 +129,7 @@ class CBackend:
                 raise ValueError(f"input '{port.name}' is {array.dtype} {array.shape}, expected int8 {expected}")
         return arrays, batch
 
-    def _call(self, function: ctypes._NamedFuncPointer, batch: int, inputs: list[NDArray[np.int8]],
+    def _call(self, function: Callable[..., int], batch: int, inputs: list[NDArray[np.int8]],
               outputs: list[NDArray[np.int8] | None]) -> None:  # fmt: skip
         status = function(self._host.ctypes.data, batch, _pointers(list(inputs)), _pointers(outputs))
         if status:

@@ -4,7 +4,14 @@
 
 #include <stddef.h>
 #include <stdint.h>
+
+#if __has_include(<string.h>)
 #include <string.h>
+#else /* a freestanding compiler without a C library: whoever links provides these, which compilers call anyway */
+void *memcpy(void *to, const void *from, size_t size);
+void *memset(void *to, int value, size_t size);
+int memcmp(const void *a, const void *b, size_t size);
+#endif
 
 #if defined(__BYTE_ORDER__) && __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
 #error "Onnxino reads weights in place and therefore needs a little-endian processor"

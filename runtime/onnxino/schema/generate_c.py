@@ -1,4 +1,4 @@
-"""Renders engine/model_reader.h from the schema: inline accessors for tables in place, and descriptors for the verifier."""
+"""Renders engine/model_reader.h from the schema: accessors for tables in place, and descriptors for the verifier."""
 
 from __future__ import annotations
 
@@ -98,7 +98,8 @@ def _accessor(schema: g.Schema, obj: g.ObjectDef, f: g.FieldDef) -> list[str]:
     table, call, slot = f"onx_fb_{snake(obj.name)}", f"onx_fb_{snake(obj.name)}_{f.name}", f.offset
     if f.base in C_TYPES:
         tag, ctype, _ = C_TYPES[f.base]
-        return _function(f"static inline {ctype} {call}({table} t)", f"return onx_fb_{tag}(t.at, {slot}, {_default(f)});")
+        body = f"return onx_fb_{tag}(t.at, {slot}, {_default(f)});"
+        return _function(f"static inline {ctype} {call}({table} t)", body)
     if f.base == g.STRING:
         body = f"return onx_fb_string_at(onx_fb_target(t.at, {slot}));"
         return _function(f"static inline onx_string {call}({table} t)", body)
@@ -110,7 +111,8 @@ def _accessor(schema: g.Schema, obj: g.ObjectDef, f: g.FieldDef) -> list[str]:
     if child.is_struct:
         assert f.required, "an absent struct has no default"
         name = f"onx_{snake(child.name)}"
-        body = ["{", f"    {name} v;", f"    memcpy(&v, onx_fb_field_at(t.at, {slot}), sizeof v);", "    return v;", "}"]
+        copy = f"    memcpy(&v, onx_fb_field_at(t.at, {slot}), sizeof v);"
+        body = ["{", f"    {name} v;", copy, "    return v;", "}"]
         return [f"static inline {name} {call}({table} t)", *body]
     name = f"onx_fb_{snake(child.name)}"
     body = ["{", f"    {name} v = {{ onx_fb_target(t.at, {slot}) }};", "    return v;", "}"]
