@@ -3,8 +3,9 @@
     pip install 'onnxino[train]'
     python examples/digits/train.py
 
-Writes, beside this script: digits_int8.onnx (QDQ, int8 weights per channel; quantized by ONNX Runtime) and digits_test.npz
-(the 1,000 held-out images). The test images are used once, at the end, to print the accuracy; nothing is chosen by them.
+Writes, beside this script: digits_int8.onnx (QDQ, int8 weights per channel; quantized by ONNX Runtime) and
+digits_test.npz (the 1,000 held-out images). The test images are used once, at the end, to print the accuracy; nothing
+is chosen by them.
 """
 
 from __future__ import annotations

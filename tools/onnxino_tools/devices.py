@@ -5,11 +5,12 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
+from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from onnxino.errors import LinkError
+from onnxino.errors import LinkError, MissingExtraError
 
 if TYPE_CHECKING:
     from onnxino_tools.link import DeviceLink
@@ -25,22 +26,31 @@ def open_device(port: str) -> DeviceLink:
     from onnxino_tools.link import DeviceLink
 
     if port == "emulator":
+        need_emulator()
+        from onnxino_tools.build import firmware_image
         from onnxino_tools.emulator import EmulatorTransport, Machine
 
-        return DeviceLink(EmulatorTransport(Machine(prebuilt_image().read_bytes())))
+        return DeviceLink(EmulatorTransport(Machine(firmware_image())))
     from onnxino_tools.transport import open_transport
 
     return DeviceLink(open_transport(port))
 
 
+def need_emulator() -> None:
+    """Raises MissingExtraError where the engine of the emulator is not installed."""
+    if find_spec("unicorn") is None:
+        raise MissingExtraError("the emulator", "emulator")
+
+
 class EmulatorProcess:
     """The emulated board in a process of its own, as `onnxino emulate` runs it; a context manager.
 
-    image: the firmware; folder: for the file in which the process tells its port. `port` is a pty's name where there are
-    ptys, else socket://127.0.0.1:N. Raises LinkError when it does not start.
+    image: the firmware; folder: for the file in which the process tells its port. `port` is a pty's name where there
+    are ptys, else socket://127.0.0.1:N. Raises LinkError when it does not start.
     """
 
     def __init__(self, image: Path, folder: Path, *, tcp: bool = False) -> None:
+        need_emulator()
         port_file = folder / "emulator.port"
         command = [
             sys.executable,

@@ -1,4 +1,4 @@
-"""Streams data to a device and compares every output byte with the NumPy reference: the engine of serial-eval and demo."""
+"""Streams data to a device and compares every output byte with the NumPy reference: the engine of serial-eval."""
 
 from __future__ import annotations
 

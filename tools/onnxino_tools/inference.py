@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from onnxino.errors import InputError
 from onnxino_tools.data import PixelOptions, choose_rule
 from onnxino_tools.data.dataset import load_dataset
-from onnxino_tools.data.feed import announce, feed_for
+from onnxino_tools.data.inputs import announce, feed_for
 
 if TYPE_CHECKING:
     from onnxino import InferenceSession

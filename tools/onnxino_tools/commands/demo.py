@@ -1,7 +1,8 @@
 """The whole path in one go, on real images.
 
 Converts a quantized ONNX model, takes the firmware image of the board, starts the emulated board in a process of its
-own, loads the model over its serial port and classifies a test set there; every output byte is compared with the reference.
+own, loads the model over its serial port and classifies a test set there; every output byte is compared with the
+reference.
 
     onnxino demo                                     1,000 handwritten digits; everything is included
     onnxino demo --data trashnet --data-file F.npz   a waste sorter with 6 classes; F as in examples/digits/README.md
@@ -90,7 +91,7 @@ def _run(args: Namespace, task: Task, scratch: Path) -> int:
     from onnxino_converter import convert
     from onnxino_tools.commands.serial_eval import stream
     from onnxino_tools.data import PixelOptions
-    from onnxino_tools.data.feed import image_feed
+    from onnxino_tools.data.inputs import image_feed
     from onnxino_tools.devices import EmulatorProcess
     from onnxino_tools.evaluate import Evaluator
 
@@ -135,8 +136,7 @@ def _run(args: Namespace, task: Task, scratch: Path) -> int:
 def _firmware(build: bool, scratch: Path) -> tuple[Path, str]:
     """The image's path, and what to say about it."""
     from onnxino.errors import MissingExtraError
-    from onnxino_tools.build import build_firmware
-    from onnxino_tools.devices import prebuilt_image
+    from onnxino_tools.build import build_firmware, firmware_image, prebuilt_path
 
     if build:
         try:
@@ -144,8 +144,8 @@ def _firmware(build: bool, scratch: Path) -> tuple[Path, str]:
             return path, f"built with ziglang: {ui.size(path.stat().st_size)}, the image that is flashed to a board"
         except MissingExtraError as e:
             ui.note(f"{e.message}; taking the finished image ({e.hint})")
-    path = prebuilt_image()
-    return path, f"the finished image that is flashed to a board: {ui.size(path.stat().st_size)}"
+    size = len(firmware_image())
+    return prebuilt_path(), f"the finished image that is flashed to a board: {ui.size(size)}"
 
 
 def _step(number: int, name: str, text: str) -> None:

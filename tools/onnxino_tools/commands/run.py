@@ -1,8 +1,8 @@
 """Classify images with a model, on this computer or on a device.
 
-IMAGE is an image file, a folder (all images below it), or a .npy/.npz with an array `images`. Image files are brought to
-the model's size. All backends give the same bytes: numpy (reference), c (fast), emulator (the board's firmware), or a board
-behind a serial port.
+IMAGE is an image file, a folder (all images below it), or a .npy/.npz with an array `images`. Image files are brought
+to the model's size. All backends give the same bytes: numpy (reference), c (fast), emulator (the board's firmware), or
+a board behind a serial port.
 """
 
 from __future__ import annotations

@@ -2,7 +2,8 @@
 
 Each image goes to the device, its output bytes come back and are compared with the NumPy reference. Ends with accuracy,
 confusion matrix, latency, bytes that differ and link errors; exit code 1 when a byte differs. The model is loaded into
-the device first where it holds another one. When the device dies or Ctrl-C comes, the images done are reported and saved.
+the device first where it holds another one. When the device dies or Ctrl-C comes, the images done are reported and
+saved.
 
 PORT is a serial port (/dev/ttyACM0, COM3), a URL of pyserial (socket://127.0.0.1:5331), or `emulator`.
 """
@@ -36,7 +37,7 @@ def add_arguments(parser: arguments.Parser) -> None:
 def run(args: Namespace) -> int:
     options = arguments.pixel_options(args)
     from onnxino import InferenceSession
-    from onnxino_tools.data.feed import image_feed
+    from onnxino_tools.data.inputs import image_feed
     from onnxino_tools.evaluate import Evaluator
     from onnxino_tools.models import read_model
 

@@ -1,8 +1,8 @@
 """Image files and folders of them, as uint8 arrays of the size a model wants. Needs pillow (extra: images).
 
 Every file is turned upright (EXIF), converted to RGB (or grey for one channel), brought to the model's size with a
-bilinear filter that averages when it shrinks, and returned as uint8 [H, W, C]. `how` says what happens when the proportions
-differ: crop cuts the centre out, stretch distorts, pad adds black borders.
+bilinear filter that averages when it shrinks, and returned as uint8 [H, W, C]. `how` says what happens when the
+proportions differ: crop cuts the centre out, stretch distorts, pad adds black borders.
 """
 
 from __future__ import annotations

@@ -15,6 +15,8 @@ from onnxino_tools.data.dataset import Dataset, load_dataset
 from onnxino_tools.data.pixels import DTYPES, PixelOptions, PixelRule, choose_rule, text_of
 
 if TYPE_CHECKING:
+    from argparse import Namespace
+
     from onnxino.schema.model import Model
 
 Feed = Callable[[NDArray[Any]], NDArray[Any]]
@@ -74,7 +76,8 @@ def feed_for(model: Model, data: Dataset, options: PixelOptions) -> Feed:
     wanted = (rule.height, rule.width, rule.channels)
     if found != wanted:
         raise InputError(
-            f"'{data.source}' holds images of {_times(found)} (height x width x channels), the model takes {_times(wanted)}",
+            f"'{data.source}' holds images of {_times(found)} (height x width x channels), "
+            f"the model takes {_times(wanted)}",
             "arrays are used as they are; a folder of image files is resized to fit",
         )
     announce(rule)
@@ -96,3 +99,14 @@ def _is_pixels(model: Model, images: NDArray[Any]) -> bool:
 
 def _times(shape: tuple[int, ...]) -> str:
     return "x".join(map(str, shape))
+
+
+def model_inputs(model: Model, args: Namespace) -> tuple[dict[str, NDArray[Any]], str]:
+    """All inputs that --data, --split, --limit and the pixel options name, by input name, and a description of them."""
+    from onnxino_tools.arguments import pixel_options
+
+    data, feed = image_feed(
+        model, args.data, pixel_options(args), split=args.split, limit=args.limit, resize=args.resize
+    )
+    split = f", split {args.split}" if args.split else ""
+    return {model.inputs[0].name: feed(data.images)}, f"{len(data)} inputs from {data.source}{split}"
