@@ -1,0 +1,62 @@
+"""Convolutions: DQ -> Conv -> (Relu, Clip) -> Q, and QLinearConv."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from onnxino.schema.model import Exactness
+from onnxino_converter.arithmetic import conv_scale
+from onnxino_converter.fuse.bias import fused_bias
+from onnxino_converter.fuse.operands import Pattern
+from onnxino_converter.ir import Node, Quantization, Value
+from onnxino_converter.quantized import Clamp, ConvSpec
+from onnxino_converter.refusal import QUANTIZE_HINT, refusal
+
+
+def fuse_conv(pattern: Pattern) -> list[Node]:
+    node = pattern.head
+    x = pattern.activation(node.input(0))
+    weights = pattern.operand(node.input(1))
+    if weights is None:
+        raise refusal(node.describe(), f"the weights ('{node.input(1).name}') are not quantized", "int8 weights", QUANTIZE_HINT)
+    q = x.quantization(node)
+    array, w_scale = weights.weights(node, 0)
+    bias = fused_bias(pattern, node.optional(2), array.shape[0], q.scale, w_scale)
+    exactness = pattern.exactness
+    if not q.unsigned and weights.zero_point.dtype == np.uint8:
+        exactness = Exactness.Step  # ONNX Runtime has no kernel for int8 inputs with uint8 weights
+    return [conv_node(node, x.value, array, w_scale, bias, q, pattern.y, pattern.result, pattern.clamp, exactness)]
+
+
+def conv_node(
+    node: Node,
+    x: Value,
+    weights: NDArray[np.int8],
+    w_scale: NDArray[np.float32],
+    bias: NDArray[np.int32],
+    x_quantization: Quantization,
+    y_quantization: Quantization,
+    result: Value,
+    clamp: Clamp,
+    exactness: Exactness,
+) -> Node:
+    """The fused node; attributes window and group come from the ONNX node."""
+    scale = conv_scale(x_quantization.scale, w_scale, y_quantization.scale)
+    check_scale(node, scale)
+    result.quantization = y_quantization
+    spec = ConvSpec(
+        node.attributes["window"], node.attributes["group"], weights, bias, scale, x_quantization, y_quantization, clamp, exactness
+    )
+    return Node("Conv", node.name, [x], [result], spec=spec)
+
+
+def check_scale(node: Node, scale: NDArray[np.float32]) -> None:
+    if not np.all(np.isfinite(scale)) or not np.all(scale > 0):
+        raise refusal(
+            node.describe(),
+            "input scale * weight scale / output scale is not a finite float32 above 0",
+            None,
+            "quantize again: a scale is extremely large or small",
+        )
+

@@ -1,0 +1,160 @@
+"""What a float value is made of: a dequantized tensor, a constant, or a computation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from onnxino.schema.model import Exactness
+from onnxino_converter.arithmetic import F32, dequantize, quantize
+from onnxino_converter.ir import Array, Graph, Node, Quantization, Value
+from onnxino_converter.quantized import Clamp
+from onnxino_converter.refusal import QUANTIZE_HINT, refusal
+
+
+def per_tensor(node: Node, scale: Array, zero_point: Array, what: str) -> Quantization:
+    """One scale and zero point for a whole activation tensor; equal ones for all channels count as one."""
+    if np.any(scale != scale[0]) or np.any(zero_point != zero_point[0]):
+        raise refusal(
+            node.describe(),
+            f"{what} is quantized per channel ({scale.size} scales)",
+            "activations quantized per tensor",
+            "quantize activations per tensor (per_channel concerns the weights only)",
+        )
+    return Quantization(float(scale[0]), int(zero_point[0]), zero_point.dtype == np.uint8)
+
+
+def device_bytes(array: Array) -> NDArray[np.int8]:
+    """The int8 values that the device holds for an int8 or uint8 array."""
+    return (array.astype(np.int16) - 128).astype(np.int8) if array.dtype == np.uint8 else array.astype(np.int8)
+
+
+@dataclass
+class Operand:
+    """A quantized tensor as an operator reads it: the value and the parameters of its DequantizeLinear (or QOperator inputs)."""
+
+    value: Value
+    scale: NDArray[np.float32]
+    zero_point: Array
+    axis: int = -1
+
+    @property
+    def constant(self) -> Array | None:
+        return self.value.constant
+
+    def quantization(self, node: Node) -> Quantization:
+        q = per_tensor(node, self.scale, self.zero_point, f"'{self.value.name}'")
+        if self.value.quantization is None:
+            self.value.quantization = q
+        return q
+
+    def weights(self, node: Node, channel_axis: int) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
+        """int8 weights with their zero points subtracted, and one scale or one per channel."""
+        where = node.describe()
+        array = self.constant
+        if array is None:
+            raise refusal(where, f"the weights ('{self.value.name}') are computed at run time", "constant weights")
+        if str(array.dtype) not in ("int8", "uint8"):
+            raise refusal(where, f"the weights are of type {array.dtype}", "int8 and uint8", QUANTIZE_HINT)
+        if self.axis >= 0 and self.axis != channel_axis:
+            raise refusal(
+                where, f"the weights are quantized along axis {self.axis}", f"per tensor, or along output channels (axis {channel_axis})"
+            )
+        count = array.shape[channel_axis]
+        if self.scale.size not in (1, count):
+            raise refusal(where, f"there are {self.scale.size} weight scales for {count} output channels", "1 or one for each")
+        broadcast = [1] * array.ndim
+        broadcast[channel_axis] = self.zero_point.size
+        shifted = array.astype(np.int32) - self.zero_point.astype(np.int32).reshape(broadcast)
+        if shifted.min() < -128 or shifted.max() > 127:
+            raise refusal(
+                where,
+                f"the weights less their zero point reach from {shifted.min()} to {shifted.max()}",
+                "weights that fit int8 after their zero point is subtracted",
+                "quantize the weights as int8, symmetric (weight_type=QuantType.QInt8)",
+            )
+        return shifted.astype(np.int8), self.scale
+
+
+@dataclass
+class Pattern:
+    """The float computation that ends in one QuantizeLinear: `head` is its operator, `activations` the Relu and Clip after it."""
+
+    graph: Graph
+    producers: dict[Value, Node]
+    users: dict[Value, list[Node]]
+    outputs: set[Value]
+    quantize: Node
+    y: Quantization
+    head: Node
+    activations: list[Node] = field(default_factory=list[Node])
+
+    @property
+    def result(self) -> Value:
+        """The quantized result, which the fused node writes."""
+        return self.quantize.output
+
+    def operand(self, value: Value) -> Operand | None:
+        """The dequantized tensor behind a float value, or None."""
+        node = self.producers.get(value)
+        return operand_of(node) if node is not None and node.op == "DequantizeLinear" else None
+
+    def activation(self, value: Value) -> Operand:
+        """The same, where anything else is refused."""
+        operand = self.operand(value)
+        if operand is None:
+            raise self.float_input(value)
+        return operand
+
+    def float_input(self, value: Value) -> Exception:
+        producer = self.producers.get(value)
+        origin = f"comes from {producer.describe()}" if producer else "is a constant" if value.constant is not None else "is a graph input"
+        return refusal(
+            self.head.describe(),
+            f"its input '{value.name}' stays float: it {origin} without QuantizeLinear and DequantizeLinear in between",
+            "quantized inputs",
+            QUANTIZE_HINT,
+        )
+
+    @property
+    def clamp(self) -> Clamp:
+        """The activations as a range of the stored result: clamping after rounding gives the same bytes."""
+        low, high = -128, 127
+        for node in reversed(self.activations):
+            bounds = activation_bounds(node)
+            least, most = (int(v) for v in quantize(np.asarray(bounds, F32), self.y))
+            low, high = min(max(low, least), most), min(max(high, least), most)
+        return Clamp(low, high)
+
+    @property
+    def exactness(self) -> Exactness:
+        """Exact where ONNX Runtime runs the pattern in integers: nothing else reads the floats, activations are redundant."""
+        value = self.quantize.input(0)
+        for _ in range(len(self.activations) + 1):
+            if len(self.users.get(value, [])) != 1 or value in self.outputs:
+                return Exactness.Step
+            value = self.producers[value].input(0)
+        return Exactness.Exact if all(self._redundant(node) for node in self.activations) else Exactness.Step
+
+    def _redundant(self, node: Node) -> bool:
+        """ONNX Runtime drops a Relu or Clip when the quantized type cannot hold what it would cut off."""
+        eps = float(np.finfo(F32).eps)
+        low, high = activation_bounds(node)
+        least, most = (float(v) for v in dequantize(np.asarray([-128, 127], np.int8), self.y))
+        if node.op == "Relu":
+            return self.y.device_zero_point == -128
+        return low - least <= eps and most - high <= eps
+
+
+def operand_of(dequantize_node: Node) -> Operand:
+    attributes: dict[str, Any] = dequantize_node.attributes
+    return Operand(dequantize_node.input(0), attributes["scale"], attributes["zero_point"], attributes["axis"])
+
+
+def activation_bounds(node: Node) -> tuple[float, float]:
+    if node.op == "Relu":
+        return 0.0, float("inf")
+    return float(node.attributes["low"]), float(node.attributes["high"])

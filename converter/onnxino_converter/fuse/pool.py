@@ -1,0 +1,53 @@
+"""AveragePool, GlobalAveragePool and ReduceMean between DQ and Q."""
+
+from __future__ import annotations
+
+from onnxino.schema.model import Exactness
+from onnxino_converter.fuse.operands import Pattern
+from onnxino_converter.fuse.softmax import clamp_after
+from onnxino_converter.importer.spatial import Window
+from onnxino_converter.ir import Node, Quantization, Shape, Value
+from onnxino_converter.quantized import AveragePoolSpec, MeanSpec
+
+QDQ_DOMAIN = 128  # on x86-64 ONNX Runtime computes QDQ models in uint8
+
+
+def fuse_average_pool(pattern: Pattern) -> list[Node]:
+    node = pattern.head
+    x = pattern.activation(node.input(0))
+    result, after = clamp_after(pattern)
+    made = average_pool_node(node, x.value, x.quantization(node), pattern.y, result, QDQ_DOMAIN, pattern.exactness)
+    return [made, *after]
+
+
+def average_pool_node(
+    node: Node, x: Value, xq: Quantization, yq: Quantization, result: Value, domain: int, exactness: Exactness
+) -> Node:
+    result.quantization = yq
+    window: Window = node.attributes["window"]
+    if covers_image(window, x.shape):  # ONNX Runtime then takes the integer formula of GlobalAveragePool
+        return Node("Mean", node.name, [x], [result], spec=MeanSpec((2, 3), xq, yq, exactness))
+    spec = AveragePoolSpec(window, node.attributes["include_pad"], xq, yq, domain, exactness)
+    return Node("AveragePool", node.name, [x], [result], spec=spec)
+
+
+def covers_image(window: Window, shape: Shape) -> bool:
+    """Whether one window is the whole image [N, C, H, W], without padding."""
+    return window.kernel == shape[2:] and not any(window.pads) and window.dilations == (1, 1)
+
+
+def fuse_global_average_pool(pattern: Pattern) -> list[Node]:
+    return _mean(pattern, (2, 3), pattern.exactness)
+
+
+def fuse_reduce_mean(pattern: Pattern) -> list[Node]:
+    return _mean(pattern, pattern.head.attributes["axes"], Exactness.Step)  # ONNX Runtime computes it in float
+
+
+def _mean(pattern: Pattern, axes: tuple[int, ...], exactness: Exactness) -> list[Node]:
+    node = pattern.head
+    x = pattern.activation(node.input(0))
+    result, after = clamp_after(pattern)
+    result.quantization = pattern.y
+    spec = MeanSpec(axes, x.quantization(node), pattern.y, exactness)
+    return [Node("Mean", node.name, [x.value], [result], spec=spec), *after]

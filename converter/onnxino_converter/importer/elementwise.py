@@ -1,0 +1,174 @@
+"""Element-wise operators, dense layers, Softmax, Concat, QuantizeLinear and DequantizeLinear."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from onnxino_converter.importer.context import FLOAT, Context, RawNode, axis_of, broadcast
+from onnxino_converter.ir import Array
+
+# attribute defaults of the unary operators whose result on 256 values becomes a table
+UNARY: dict[str, dict[str, float]] = {
+    "Relu": {},
+    "Sigmoid": {},
+    "Tanh": {},
+    "LeakyRelu": {"alpha": 0.01},
+    "Elu": {"alpha": 1.0},
+    "HardSigmoid": {"alpha": 0.2, "beta": 0.5},
+    "HardSwish": {},
+    "Neg": {},
+    "Abs": {},
+}
+
+
+def unary(context: Context, raw: RawNode) -> None:
+    x = raw.input(0)
+    attributes = {name: raw.float(name, default) for name, default in UNARY[raw.op].items()}
+    context.emit(raw, [x], x.shape, **attributes)
+
+
+def clip(context: Context, raw: RawNode) -> None:
+    """Bounds as attributes (before opset 11) or as optional inputs; absent ones are infinite."""
+    x = raw.input(0)
+    bounds: dict[str, float] = {}
+    for index, (name, default) in enumerate((("min", -np.inf), ("max", np.inf)), start=1):
+        given = raw.optional_constant(index, name)
+        if given is not None and given.size != 1:
+            raise raw.refuse(f"{name} has {given.size} elements", "one")
+        bounds[name] = raw.float(name, default) if given is None else float(given.ravel()[0])
+        if np.isnan(bounds[name]):
+            raise raw.refuse(f"{name} is not a number")
+    context.emit(raw, [x], x.shape, op="Clip", low=bounds["min"], high=bounds["max"])
+
+
+def binary(context: Context, raw: RawNode) -> None:
+    a, b = raw.input(0), raw.input(1)
+    context.emit(raw, [a, b], broadcast(raw, a, b))
+
+
+def gemm(context: Context, raw: RawNode) -> None:
+    a, b = raw.input(0), raw.input(1)
+    trans_a, trans_b = bool(raw.int("transA", 0)), bool(raw.int("transB", 0))
+    if len(a.shape) != 2 or len(b.shape) != 2:
+        raise raw.refuse(f"the inputs have shapes {list(a.shape)} and {list(b.shape)}", "two matrices")
+    rows, k = a.shape[::-1] if trans_a else a.shape
+    inner, columns = b.shape[::-1] if trans_b else b.shape
+    if k != inner:
+        raise raw.refuse(f"{list(a.shape)} and {list(b.shape)} do not fit together")
+    context.emit(
+        raw,
+        [a, b, raw.optional(2)],
+        (rows, columns),
+        FLOAT,
+        alpha=raw.float("alpha", 1.0),
+        beta=raw.float("beta", 1.0),
+        trans_a=trans_a,
+        trans_b=trans_b,
+    )
+
+
+def matmul(context: Context, raw: RawNode) -> None:
+    a, b = raw.input(0), raw.input(1)
+    if len(a.shape) < 2 or len(b.shape) != 2:
+        raise raw.refuse(f"the inputs have shapes {list(a.shape)} and {list(b.shape)}", "a matrix of weights as second input")
+    if a.shape[-1] != b.shape[0]:
+        raise raw.refuse(f"{list(a.shape)} and {list(b.shape)} do not fit together")
+    context.emit(raw, [a, b], (*a.shape[:-1], b.shape[1]), FLOAT)
+
+
+def softmax(context: Context, raw: RawNode) -> None:
+    """Before opset 13 Softmax runs over all axes from `axis` on (default 1), since then over one (default the last)."""
+    x = raw.input(0)
+    old = raw.opset < 13
+    axis = axis_of(raw, raw.int("axis", 1 if old else -1), len(x.shape))
+    context.emit(raw, [x], x.shape, axis=axis, flatten=old)
+
+
+def concat(context: Context, raw: RawNode) -> None:
+    inputs = [raw.input(i) for i in range(len(raw.inputs))]
+    if not inputs:
+        raise raw.refuse("there is no input")
+    rank = len(inputs[0].shape)
+    axis = axis_of(raw, raw.int("axis", 1), rank)
+    for value in inputs:
+        if len(value.shape) != rank or any(
+            i != axis and d != e for i, (d, e) in enumerate(zip(value.shape, inputs[0].shape, strict=True))
+        ):
+            raise raw.refuse(f"shapes {[list(v.shape) for v in inputs]} cannot be joined along axis {axis}")
+    if any(value.dtype != inputs[0].dtype for value in inputs):
+        raise raw.refuse(f"the inputs have types {[str(v.dtype) for v in inputs]}", "one type")
+    shape = list(inputs[0].shape)
+    shape[axis] = sum(value.shape[axis] for value in inputs)
+    context.emit(raw, list(inputs), tuple(shape), axis=axis)
+
+
+# ------------------------------------------------------------------------------------------------- Q and DQ
+
+
+def scale_of(raw: RawNode, index: int) -> Array:
+    """A quantization scale, checked: float32, finite, above 0; one dimension."""
+    scale = raw.constant(index, "the scale")
+    if scale.dtype != FLOAT:
+        raise raw.refuse(f"the scale is of type {scale.dtype}", "float32")
+    if scale.ndim > 1:
+        raise raw.refuse(f"the scale has shape {list(scale.shape)}", "one scale, or one for each channel")
+    if not np.all(np.isfinite(scale)) or not np.all(scale > 0):
+        bad = scale.ravel()[~(np.isfinite(scale) & (scale > 0)).ravel()][0]
+        raise raw.refuse(f"the scale is {bad}", "finite scales above 0", "quantize again: the calibration data gave no range")
+    return scale.ravel()
+
+
+def zero_point_of(raw: RawNode, index: int, count: int, default: np.dtype[Any], allowed: tuple[str, ...]) -> Array:
+    """Zero points, as many as scales; their dtype is the quantized type."""
+    zero = raw.optional_constant(index, "the zero point")
+    if zero is None:
+        zero = np.zeros(count, default)
+    if str(zero.dtype) not in allowed:
+        raise raw.refuse(f"the quantized type is {zero.dtype}", " and ".join(allowed), "quantize to 8 bits (QuantType.QInt8)")
+    if zero.size != count and zero.size == 1:
+        zero = np.full(count, zero.ravel()[0])
+    if zero.size != count:
+        raise raw.refuse(f"there are {count} scales and {zero.size} zero points")
+    return zero.ravel()
+
+
+def _axis(raw: RawNode, count: int) -> int:
+    """The channel axis of a per-channel scale; -1 for one scale."""
+    if raw.int("block_size", 0):
+        raise raw.refuse("the quantization is blocked (block_size)", "per tensor and per channel")
+    shape = raw.input(0).shape
+    if count == 1:
+        return -1
+    axis = axis_of(raw, raw.int("axis", 1), len(shape))
+    if shape[axis] != count:
+        raise raw.refuse(f"{count} scales for axis {axis} of {list(shape)}")
+    return axis
+
+
+_ONNX_TYPES = {2: "uint8", 3: "int8", 4: "uint16", 5: "int16", 6: "int32"}
+
+
+def quantize(context: Context, raw: RawNode) -> None:
+    x = raw.input(0)
+    if x.dtype != FLOAT:
+        raise raw.refuse(f"the input is of type {x.dtype}", "float32")
+    scale = scale_of(raw, 1)
+    wanted = raw.int("output_dtype", 0)
+    default = np.dtype(_ONNX_TYPES.get(wanted, "uint8"))
+    if wanted and wanted not in _ONNX_TYPES:
+        raise raw.refuse(f"output_dtype is {wanted}", "UINT8 (2) and INT8 (3)", "quantize to 8 bits (QuantType.QInt8)")
+    zero = zero_point_of(raw, 2, scale.size, default, ("int8", "uint8"))
+    context.emit(
+        raw, [x], x.shape, zero.dtype, op="QuantizeLinear", scale=scale, zero_point=zero, axis=_axis(raw, scale.size)
+    )
+
+
+def dequantize(context: Context, raw: RawNode) -> None:
+    x = raw.input(0)
+    scale = scale_of(raw, 1)
+    zero = zero_point_of(raw, 2, scale.size, x.dtype, ("int8", "uint8", "int32"))
+    if zero.dtype != x.dtype:
+        raise raw.refuse(f"the input is of type {x.dtype}, the zero point of type {zero.dtype}", "one type")
+    context.emit(raw, [x], x.shape, FLOAT, op="DequantizeLinear", scale=scale, zero_point=zero, axis=_axis(raw, scale.size))

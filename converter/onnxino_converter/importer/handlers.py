@@ -1,0 +1,62 @@
+"""The table of ONNX operators that the importer reads, by domain and name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from onnxino_converter.importer import elementwise, movement, qlinear, spatial
+from onnxino_converter.importer.context import Context, RawNode
+
+Handler = Callable[[Context, RawNode], None]
+
+ONNX: dict[str, Handler] = {
+    "Add": elementwise.binary,
+    "AveragePool": spatial.average_pool,
+    "Clip": elementwise.clip,
+    "Concat": elementwise.concat,
+    "Constant": movement.constant,
+    "Conv": spatial.conv,
+    "DequantizeLinear": elementwise.dequantize,
+    "Div": elementwise.binary,
+    "Dropout": movement.dropout,
+    "Flatten": movement.flatten,
+    "Gemm": elementwise.gemm,
+    "GlobalAveragePool": spatial.global_average_pool,
+    "Identity": movement.identity,
+    "MatMul": elementwise.matmul,
+    "MaxPool": spatial.max_pool,
+    "Mul": elementwise.binary,
+    "QLinearConv": qlinear.qlinear_conv,
+    "QLinearMatMul": qlinear.qlinear_matmul,
+    "QuantizeLinear": elementwise.quantize,
+    "ReduceMean": spatial.reduce_mean,
+    "Reshape": movement.reshape,
+    "Softmax": elementwise.softmax,
+    "Squeeze": movement.squeeze,
+    "Sub": elementwise.binary,
+    "Transpose": movement.transpose,
+    "Unsqueeze": movement.unsqueeze,
+    **dict.fromkeys(elementwise.UNARY, elementwise.unary),
+}
+
+MICROSOFT: dict[str, Handler] = {
+    "DequantizeLinear": elementwise.dequantize,
+    "QGemm": qlinear.qgemm,
+    "QLinearAdd": qlinear.qlinear_binary,
+    "QLinearAveragePool": qlinear.qlinear_average_pool,
+    "QLinearConcat": qlinear.qlinear_concat,
+    "QLinearConv": qlinear.qlinear_conv,
+    "QLinearGlobalAveragePool": qlinear.qlinear_global_average_pool,
+    "QLinearLeakyRelu": qlinear.qlinear_unary,
+    "QLinearMul": qlinear.qlinear_binary,
+    "QLinearSigmoid": qlinear.qlinear_unary,
+    "QLinearSoftmax": qlinear.qlinear_softmax,
+    "QuantizeLinear": elementwise.quantize,
+}
+
+DOMAINS: dict[str, dict[str, Handler]] = {"": ONNX, "ai.onnx": ONNX, "com.microsoft": MICROSOFT}
+
+
+def supported() -> str:
+    """All operators, for messages."""
+    return ", ".join(sorted(ONNX)) + "; com.microsoft: " + ", ".join(sorted(MICROSOFT))

@@ -1,0 +1,161 @@
+"""Loads an ONNX model from a path, bytes or ModelProto, and tells other formats apart by name and content."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from onnxino.errors import ConvertError
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
+
+_QUANTIZE = (
+    'python -c "from onnxruntime.quantization import quantize_static; ..." '
+    "(quantize_static('{stem}.onnx', '{stem}_int8.onnx', calibration_reader, per_channel=True); see docs/converting.md)"
+)
+_TFLITE = "pip install tf2onnx; python -m tf2onnx.convert --tflite {name} --output {stem}.onnx --opset 13"
+_KERAS = (
+    "pip install tf2onnx; python -c \"import tf2onnx, tensorflow as tf; tf2onnx.convert.from_keras("
+    "tf.keras.models.load_model('{name}'), output_path='{stem}.onnx')\"; then " + _QUANTIZE
+)
+_TORCH = "in Python: torch.onnx.export(model, example_input, '{stem}.onnx'); then " + _QUANTIZE
+_SAVED_MODEL = "pip install tf2onnx; python -m tf2onnx.convert --graphdef {name} --output {stem}.onnx; then " + _QUANTIZE
+
+# suffix -> (what it is, how to make quantized ONNX of it)
+_FOREIGN = {
+    ".tflite": ("a TensorFlow Lite model", _TFLITE + " (a quantized model stays quantized)"),
+    ".h5": ("a Keras model (HDF5)", _KERAS),
+    ".hdf5": ("a Keras model (HDF5)", _KERAS),
+    ".keras": ("a Keras model", _KERAS),
+    ".pt": ("a PyTorch file", _TORCH),
+    ".pth": ("a PyTorch file", _TORCH),
+    ".pkl": ("a Python pickle", _TORCH),
+    ".pb": ("a TensorFlow graph", _SAVED_MODEL),
+    ".safetensors": ("a safetensors file: weights without a graph", "load the weights into their model; " + _TORCH),
+    ".ort": ("an ORT format model", "convert the ONNX file that it was made from"),
+}
+
+
+@dataclass(frozen=True)
+class Source:
+    """A loaded model. `sha256` is over the file's bytes, `stem` names the outputs when the user gives no name."""
+
+    model: ModelProto
+    sha256: bytes
+    stem: str
+    label: str  # how messages name it
+
+
+def load_source(source: str | Path | bytes | bytearray | memoryview | ModelProto) -> Source:
+    """Load a model with its external data. Raises ConvertError when it cannot be read or is not ONNX."""
+    if isinstance(source, bytes | bytearray | memoryview):
+        data = bytes(source)
+        model = _parse(data, "the given bytes", None)
+        _refuse_external(model)
+        return Source(model, hashlib.sha256(data).digest(), "model", "the given bytes")
+    if isinstance(source, str | Path):
+        return _load_file(Path(source))
+    from onnx import ModelProto
+
+    # A wrong type here is a programming error of the caller, not of the model's author: no ConvertError.
+    if not isinstance(source, ModelProto):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise TypeError(f"convert() takes a path, bytes or an onnx.ModelProto, not {type(source).__name__}")
+    data = source.SerializeToString(deterministic=True)
+    return Source(source, hashlib.sha256(data).digest(), source.graph.name or "model", "the given model")
+
+
+def _load_file(path: Path) -> Source:
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        raise ConvertError(f"{path}: no such file", "give the path of an .onnx file") from None
+    except IsADirectoryError:
+        raise ConvertError(f"{path}: is a folder, not an .onnx file", _folder_hint(path)) from None
+    except OSError as error:
+        raise ConvertError(f"{path}: cannot be read ({error.strerror})") from None
+    model = _parse(data, str(path), path)
+    _load_external(model, path)
+    return Source(model, hashlib.sha256(data).digest(), path.stem, str(path))
+
+
+def _folder_hint(path: Path) -> str | None:
+    if (path / "saved_model.pb").exists():
+        return f"python -m tf2onnx.convert --saved-model {path} --output {path.name}.onnx; then quantize it"
+    return "give the path of an .onnx file"
+
+
+def _parse(data: bytes, label: str, path: Path | None) -> ModelProto:
+    foreign = _foreign(data, path)
+    if foreign:
+        raise foreign
+    import onnx
+    from google.protobuf.message import DecodeError
+
+    if not data:
+        raise ConvertError(f"{label}: the file is empty", "give an .onnx file")
+    try:
+        model = onnx.load_model_from_string(data)
+    except DecodeError:
+        raise ConvertError(f"{label}: is not an ONNX model (the protobuf does not parse)", _not_onnx_hint(data)) from None
+    if not model.HasField("graph"):
+        raise ConvertError(f"{label}: is not an ONNX model (it holds no graph)", _not_onnx_hint(data))
+    return model
+
+
+def _not_onnx_hint(data: bytes) -> str:
+    if data.startswith(b"version https://git-lfs"):
+        return "this is a Git LFS pointer: run git lfs pull"
+    if data[:4] == b"OXM\x1a":
+        return "this file is already converted (.oxm)"
+    return "check that the file is complete: python -m onnx.checker FILE"
+
+
+def _foreign(data: bytes, path: Path | None) -> ConvertError | None:
+    """The error for another framework's format, told by content first, then by suffix."""
+    suffix = path.suffix.lower() if path else ""
+    if data[4:8] == b"TFL3":
+        suffix = ".tflite"
+    elif data.startswith(b"\x89HDF"):
+        suffix = ".h5"
+    elif data.startswith(b"PK\x03\x04"):
+        suffix = ".keras" if b"config.json" in data[:4096] or suffix == ".keras" else ".pt"
+    elif suffix == ".onnx" or suffix not in _FOREIGN:
+        return None
+    what, hint = _FOREIGN[suffix]
+    name = path.name if path else f"model{suffix}"
+    stem = path.stem if path else "model"
+    return ConvertError(f"{path or 'the given bytes'}: is {what}, not ONNX", hint.format(name=name, stem=stem))
+
+
+def _external_names(model: ModelProto) -> list[str]:
+    from onnx import TensorProto
+
+    return [t.name for t in model.graph.initializer if t.data_location == TensorProto.EXTERNAL]
+
+
+def _refuse_external(model: ModelProto) -> None:
+    names = _external_names(model)
+    if names:
+        raise ConvertError(
+            f"tensor '{names[0]}' lies in an external data file, which bytes alone do not reach", "give the path of the .onnx file"
+        )
+
+
+def _load_external(model: ModelProto, path: Path) -> None:
+    names = _external_names(model)
+    if not names:
+        return
+    from onnx.checker import ValidationError
+    from onnx.external_data_helper import load_external_data_for_model
+
+    try:
+        load_external_data_for_model(model, str(path.parent))
+    except (OSError, ValueError, ValidationError) as error:
+        reason = str(error).splitlines()[0]
+        raise ConvertError(
+            f"{path}: the external data of tensor '{names[0]}' cannot be read ({reason})",
+            "keep the data file beside the .onnx file",
+        ) from None

@@ -1,0 +1,16 @@
+"""Softmax: the table of exponentials that ONNX Runtime makes for the input scale and the row length."""
+
+from __future__ import annotations
+
+from onnxino.schema.model import Softmax
+from onnxino_converter.arithmetic import softmax_factor, softmax_table
+from onnxino_converter.ir import Node
+from onnxino_converter.quantized import SoftmaxSpec
+
+
+def lower_softmax(node: Node, spec: SoftmaxSpec) -> Softmax:
+    return Softmax(
+        table=softmax_table(spec.x.scale, node.input(0).shape[-1]),
+        factor=softmax_factor(spec.y.scale),
+        zero_point=spec.y.device_zero_point,
+    )

@@ -1,0 +1,1 @@
+"""Graph passes: each is named, small, takes the graph and returns whether it changed it."""

@@ -1,0 +1,101 @@
+"""Let operators that only move or compare elements run on quantized tensors: per-tensor quantization commutes with them.
+
+1. movement(DQ(q)) -> DQ(movement(q))
+2. Q(movement(x))  -> movement(Q(x))
+3. activation(movement(x)) -> movement(activation(x)) when nothing else reads the movement
+
+Movement is Reshape, Transpose and MaxPool; ONNX Runtime does the same (1 and 2) in its QDQ propagation.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from onnxino_converter.ir import Graph, Node, Value
+
+MOVEMENT = ("Reshape", "Transpose", "MaxPool")
+ACTIVATIONS = ("Relu", "Clip", "LeakyRelu", "Sigmoid", "Tanh")
+FLOAT = np.dtype(np.float32)
+
+
+def move_quantization(graph: Graph) -> bool:
+    changed = False
+    while _dequantize_after(graph) | _quantize_before(graph) | _activate_before(graph):
+        changed = True
+    return changed
+
+
+def _dequantize_after(graph: Graph) -> bool:
+    producers = graph.producers()
+
+    def rule(node: Node) -> list[Node] | None:
+        source = producers.get(node.input(0)) if node.op in MOVEMENT else None
+        if source is None or source.op != "DequantizeLinear":
+            return None
+        axis = _moved_axis(node, source)
+        if axis is None:
+            return None
+        quantized = source.input(0)
+        moved = graph.new_value(f"{node.output.name}_quantized", node.output.shape, quantized.dtype)
+        after = Node("DequantizeLinear", source.name, [moved], [node.output], {**source.attributes, "axis": axis})
+        producers[node.output] = after
+        return [Node(node.op, node.name, [quantized], [moved], node.attributes), after]
+
+    changed = graph.rewrite(rule)
+    return changed and (graph.remove_dead() or True)
+
+
+def _moved_axis(node: Node, source: Node) -> int | None:
+    """Where a per-channel axis goes; -1 stays -1; None when it cannot be told."""
+    axis: int = source.attributes["axis"]
+    if axis < 0:
+        return -1
+    if node.op == "Transpose":
+        return list(node.attributes["perm"]).index(axis)
+    if node.op == "Reshape":  # the axis must keep its size and what lies before it
+        before, shape = int(np.prod(node.input(0).shape[:axis], dtype=np.int64)), node.output.shape
+        for i, size in enumerate(shape):
+            if size == node.input(0).shape[axis] and int(np.prod(shape[:i], dtype=np.int64)) == before:
+                return i
+    return None
+
+
+def _quantize_before(graph: Graph) -> bool:
+    producers = graph.producers()
+    outputs = graph.output_values()
+
+    def rule(node: Node) -> list[Node] | None:
+        source = producers.get(node.input(0)) if node.op == "QuantizeLinear" else None
+        if source is None or source.op not in MOVEMENT or node.attributes["axis"] >= 0 or source.input(0).dtype != FLOAT:
+            return None
+        if source.input(0) in outputs:
+            return None
+        x = source.input(0)
+        quantized = graph.new_value(f"{x.name}_quantized", x.shape, node.output.dtype)
+        before = Node("QuantizeLinear", node.name, [x], [quantized], node.attributes)
+        return [before, Node(source.op, source.name, [quantized], [node.output], source.attributes)]
+
+    changed = graph.rewrite(rule)
+    return changed and (graph.remove_dead() or True)
+
+
+def _activate_before(graph: Graph) -> bool:
+    producers, users, outputs = graph.producers(), graph.users(), graph.output_values()
+    moved: set[Node] = set()
+
+    def rule(node: Node) -> list[Node] | None:
+        source = producers.get(node.input(0)) if node.op in ACTIVATIONS else None
+        if source is None or source.op not in MOVEMENT or source in moved or node.output.dtype != FLOAT:
+            return None
+        if len(users[node.input(0)]) != 1 or node.input(0) in outputs or (node.op == "Clip" and source.op == "MaxPool"):
+            return None
+        x = source.input(0)
+        if x.constant is not None or producers.get(x) is None:
+            return None
+        activated = Value(graph.unique_name(f"{x.name}_{node.op.lower()}"), x.shape, x.dtype)
+        moved.add(source)
+        first = Node(node.op, node.name, [x], [activated], node.attributes)
+        return [first, Node(source.op, source.name, [activated], [node.output], source.attributes)]
+
+    changed = graph.rewrite(rule)
+    return changed and (graph.remove_dead() or True)

@@ -1,0 +1,39 @@
+"""The passes in their order, from the imported graph to fused nodes in the device's layout."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from onnxino_converter.ir import Graph
+from onnxino_converter.passes.absorb_into_ports import absorb_into_ports
+from onnxino_converter.passes.drop_identities import drop_identities
+from onnxino_converter.passes.fold_constants import fold_constants
+from onnxino_converter.passes.fold_into_dense import fold_into_dense
+from onnxino_converter.passes.fuse_qdq import fuse_qdq
+from onnxino_converter.passes.integer_movement import integer_movement
+from onnxino_converter.passes.merge_duplicates import merge_duplicates
+from onnxino_converter.passes.merge_movement import merge_movement
+from onnxino_converter.passes.move_quantization import move_quantization
+from onnxino_converter.passes.push_transposes import push_transposes
+from onnxino_converter.passes.resolve_ports import resolve_ports
+from onnxino_converter.passes.to_nhwc import to_nhwc
+
+Pass = Callable[[Graph], bool]
+
+IMPORT: tuple[Pass, ...] = (fold_constants, merge_duplicates, move_quantization, fold_constants, merge_duplicates)
+FUSE: tuple[Pass, ...] = (fuse_qdq, integer_movement, resolve_ports)
+LAYOUT: tuple[Pass, ...] = (drop_identities, fold_constants, push_transposes, merge_movement, fold_into_dense, absorb_into_ports)
+ROUNDS = 50  # the layout passes end long before; a defect must not hang
+
+
+def run_passes(graph: Graph) -> None:
+    """Fuse and lay out a graph in place. Raises ConvertError for what cannot run on the device."""
+    graph.remove_dead()
+    for one in (*IMPORT, *FUSE):
+        one(graph)
+    to_nhwc(graph)
+    for _ in range(ROUNDS):
+        changed = [one(graph) for one in LAYOUT]
+        if not any(changed):
+            break
+    graph.remove_dead()

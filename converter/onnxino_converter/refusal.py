@@ -1,0 +1,18 @@
+"""How the converter says no: which node, what was found, what is supported, and what to do about it."""
+
+from __future__ import annotations
+
+from onnxino.errors import ConvertError
+
+QUANTIZE_HINT = (
+    "quantize the whole model statically, for example: onnxruntime.quantization.quantize_static(model, output, reader, "
+    "quant_format=QuantFormat.QDQ, activation_type=QuantType.QInt8, weight_type=QuantType.QInt8, per_channel=True)"
+)
+
+
+def refusal(where: str, found: str, supported: str | None = None, hint: str | None = None) -> ConvertError:
+    """The error for something that cannot be converted: `where: found; supported: ...`."""
+    message = f"{where}: {found}"
+    if supported:
+        message += f"; supported: {supported}"
+    return ConvertError(message, hint)
