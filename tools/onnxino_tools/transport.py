@@ -38,6 +38,10 @@ def open_transport(port: str, baud_rate: int = BAUD_RATE) -> Transport:
     "emulator" is not opened here: whoever wants it makes a Machine and its EmulatorTransport, because it needs an image.
     Raises LinkError with the ports that exist, or with what to do about a missing permission or a busy port.
     """
+    if port.startswith("socket://"):
+        from onnxino_tools.socket_transport import SocketTransport
+
+        return SocketTransport(port)
     return PySerialTransport(port, baud_rate)
 
 
