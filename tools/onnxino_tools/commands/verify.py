@@ -1,8 +1,8 @@
 """Compare Onnxino with ONNX Runtime, byte by byte.
 
-The same inputs go through ONNX Runtime 1.31.1, the NumPy reference, the C runtime and the firmware in the emulator. Then each
-operator is fed with the very bytes that ONNX Runtime fed its own kernel. What ONNX Runtime computes on integers must come out
-the same to the byte; what it computes in float32 may be one quantization step apart, and is counted.
+The same inputs go through ONNX Runtime 1.31.1, the NumPy reference, the C runtime and the firmware in the emulator.
+Then each operator is fed with the very bytes that ONNX Runtime fed its own kernel. What ONNX Runtime computes on
+integers must come out the same to the byte; what it computes in float32 may be one quantization step apart, and is counted.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from onnxino_tools.arguments import (
     add_json,
     add_preprocessing,
     add_save,
+    pixel_options,
     positive,
 )
 
@@ -38,7 +39,10 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument("--random", type=positive, metavar="N", help="N random inputs (default: 8)")
     parser.add_argument("--seed", type=int, default=0, help="of the random inputs (default: 0)")
     parser.add_argument(
-        "--backends", default=",".join(BACKENDS), metavar="B,B", help=f"default: {','.join(BACKENDS)}; also a serial port"
+        "--backends",
+        default=",".join(BACKENDS),
+        metavar="B,B",
+        help=f"default: {','.join(BACKENDS)}; a serial port is one, too",
     )
     add_data(parser, required=False)
     add_preprocessing(parser)
@@ -78,18 +82,22 @@ def run(args: Namespace) -> int:
 
 
 def _feeds(args: Namespace, model: Model) -> tuple[Feeds, str]:
-    from onnxino_tools.verify.run import data_feeds, random_feeds
-
     if args.data is None:
+        from onnxino_tools.verify.run import random_feeds
+
         count = args.random or 8
         return random_feeds(model, count, args.seed), f"{count} random inputs (seed {args.seed})"
-    return data_feeds(model, args)
+    from onnxino_tools.data.feed import image_feed
+
+    options = pixel_options(args)
+    data, feed = image_feed(model, args.data, options, split=args.split, limit=args.limit, resize=args.resize)
+    return {model.inputs[0].name: feed(data.images)}, f"{len(data)} inputs of {data.source}"
 
 
 def _save(path: str, feeds: Feeds, outputs: dict[str, Any]) -> None:
     import numpy as np
 
-    arrays = {f"inputs/{name}": array for name, array in feeds.items()} | outputs
+    arrays: dict[str, Any] = {f"inputs/{name}": array for name, array in feeds.items()} | outputs
     np.savez_compressed(path, **arrays)
 
 
@@ -157,7 +165,13 @@ def _group(title: str, group: list[OperatorReport]) -> list[str]:
     compared, different = sum(o.bytes_compared for o in group), sum(o.bytes_different for o in group)
     lines = [f"{len(group)} operators {title}, fed the same bytes: {different:,} of {compared:,} bytes differ"]
     rows = [
-        [o.kernel, o.name, f"({o.onnxruntime})", f"{o.bytes_different:,} of {o.bytes_compared:,}", f"by {o.steps} at most"]
+        [
+            o.kernel,
+            o.name,
+            f"({o.onnxruntime})",
+            f"{o.bytes_different:,} of {o.bytes_compared:,}",
+            f"by {o.steps} at most",
+        ]
         for o in group
         if o.bytes_different
     ]

@@ -1,4 +1,4 @@
-"""Compares Onnxino with ONNX Runtime: whole models backend by backend, and each operator fed with ONNX Runtime's own bytes."""
+"""Compares Onnxino with ONNX Runtime: whole models by backend, and each operator fed with ONNX Runtime's own bytes."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class VerifyReport:
 
 
 def to_device(value: NDArray[Any], tensor: Tensor, seen: Seen) -> NDArray[np.int8] | None:
-    """ONNX Runtime's bytes (B, ...) of a tensor as the device holds them, (B, *tensor.shape); None if the shapes do not fit.
+    """ONNX Runtime's bytes (B, ...) of a tensor as the device holds them, (B, *tensor.shape); None if they do not fit.
 
     ONNX Runtime may hold the tensor as uint8 (128 above the device's int8), and with its channels last.
     """
@@ -139,6 +139,7 @@ def _run_operator(
     model: Model, operator: Operator, values: dict[int, NDArray[np.int8]], batch: int
 ) -> list[NDArray[np.int8]]:
     import numpy as np
+
     from onnxino.ops import OPERATORS
 
     arrays: list[NDArray[np.int8]] = []

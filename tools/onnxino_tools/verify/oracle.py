@@ -1,11 +1,13 @@
 """ONNX Runtime as the oracle: its outputs, and what each of its kernels computed inside.
 
-ONNX Runtime rewrites a quantized graph before it runs it. It can save the rewritten graph; run again with every tensor as an output
-and all rewriting off, that graph shows which operators run on integers and which in float32, and the bytes between them.
+ONNX Runtime rewrites a quantized graph before it runs it. It can save the rewritten graph; run again with every tensor
+as an output and all rewriting off, that graph shows which operators run on integers and which in float32, and the bytes
+between them.
 """
 
 from __future__ import annotations
 
+import importlib
 import re
 import tempfile
 from dataclasses import dataclass
@@ -15,7 +17,6 @@ from typing import TYPE_CHECKING, Any
 from onnxino.errors import MissingExtraError, OnnxinoError
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
     from onnx import GraphProto, ModelProto, NodeProto
 
@@ -41,7 +42,7 @@ class Seen:
 def import_onnxruntime() -> Any:
     """Returns the module onnxruntime, with its warnings off. Raises MissingExtraError."""
     try:
-        import onnxruntime
+        onnxruntime: Any = importlib.import_module("onnxruntime")  # untyped
     except ImportError as error:
         raise MissingExtraError("comparing with ONNX Runtime", "verify") from error
     onnxruntime.set_default_logger_severity(4)
@@ -93,7 +94,7 @@ def _named(model: ModelProto) -> ModelProto:
 
 
 def _unshared(model: ModelProto) -> ModelProto:
-    """A copy in which no two nodes share an initializer: shared ones break ONNX Runtime 1.31.1 with the precision option."""
+    """A copy in which no two nodes share an initializer: with the option, ONNX Runtime 1.31.1 fails on shared ones."""
     from onnx import ModelProto as Proto
     from onnx import TensorProto
 
@@ -116,8 +117,8 @@ def _unshared(model: ModelProto) -> ModelProto:
 class Oracle:
     """ONNX Runtime's view of one model.
 
-    `precision` says how the session was made: "1" (option set), "not needed" (ONNX Runtime fails on the option, and this
-    machine's kernels do not saturate), or "1, initializers unshared" (ONNX Runtime fails on the option, so each
+    `precision` says how the session was made: "1" (option set), "not needed" (ONNX Runtime fails on the option, and
+    this machine's kernels do not saturate), or "1, initializers unshared" (ONNX Runtime fails on the option, so each
     initializer was copied for each of its uses).
     Raises MissingExtraError without onnxruntime, OnnxinoError when ONNX Runtime refuses the model.
     """
@@ -127,7 +128,7 @@ class Oracle:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "rewritten.onnx"
             self.session, self.precision = self._open(path)
-            self.rewritten = _load(path)
+            self.rewritten = load(path)
         self._inside = self._expose()
         self.input_names: list[str] = [i.name for i in self.session.get_inputs()]
         self.output_names: list[str] = [o.name for o in self.session.get_outputs()]
@@ -172,12 +173,12 @@ class Oracle:
     def float_operators(self) -> list[str]:
         """The operator types that run in float32 in the rewritten graph, in order."""
         quantizers = {"QuantizeLinear", "DequantizeLinear"}
-        found: list[str] = []
-        dtypes = _float_tensors(self.rewritten.graph)
-        for node in self.rewritten.graph.node:
-            if node.op_type not in quantizers | MOVES and any(name in dtypes for name in node.input):
-                found.append(node.op_type)
-        return found
+        floats = _float_tensors(self.rewritten.graph)
+        return [
+            node.op_type
+            for node in self.rewritten.graph.node
+            if node.op_type not in quantizers | MOVES and any(name in floats for name in node.input)
+        ]
 
     def locate(self) -> dict[str, Seen]:
         """Where each quantized tensor of the original graph, by its ONNX name, is found in the rewritten one."""
@@ -208,10 +209,12 @@ class Oracle:
         return None
 
 
-def _load(path: Path) -> ModelProto:
+def load(path: Path) -> ModelProto:
+    """Reads an ONNX file."""
     import onnx
 
-    return onnx.load(str(path))
+    model: ModelProto = onnx.load(str(path))  # pyright: ignore[reportUnknownMemberType]
+    return model
 
 
 def _attribute(node: NodeProto, name: str) -> int:
@@ -238,7 +241,7 @@ def _float_tensors(graph: GraphProto) -> set[str]:
 
 
 def _computing_nodes(graph: GraphProto) -> dict[str, list[str]]:
-    """For each quantized activation: the names of the nodes that compute it from quantized inputs, its quantizer first."""
+    """For each quantized activation: names of the nodes that compute it from quantized ones, its quantizer first."""
     producers = {name: node for node in graph.node for name in node.output}
     result: dict[str, list[str]] = {}
     for node in graph.node:

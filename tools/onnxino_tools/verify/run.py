@@ -15,9 +15,7 @@ from onnxino_tools.verify.compare import (
 from onnxino_tools.verify.oracle import Oracle
 
 if TYPE_CHECKING:
-    from argparse import Namespace
     from collections.abc import Callable, Sequence
-
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -30,9 +28,9 @@ Feeds = dict[str, "NDArray[Any]"]
 
 
 def random_feeds(model: Model, count: int, seed: int = 0) -> Feeds:
-    """`count` random inputs for each graph input, in its ONNX layout and type, over everything that int8 can tell apart.
+    """`count` random inputs for each graph input, in its ONNX layout and type, shapes (count, ...).
 
-    Float32 inputs are uniform over the range of their quantization and a tenth beyond each end. Shapes (count, ...).
+    8-bit inputs take every value; float32 ones are uniform over the range of their quantization and a tenth beyond.
     """
     import numpy as np
 
@@ -78,7 +76,7 @@ def verify(
     batch = abs(int(model.inputs[0].shape[0]))
     count = _count(feeds) // batch
     single = [{name: array[i * batch : (i + 1) * batch] for name, array in feeds.items()} for i in range(count)]
-    note = progress or (lambda what, done, total: None)
+    note = progress or _silent
 
     theirs: list[list[NDArray[Any]]] = []
     for i, feed in enumerate(single):
@@ -103,6 +101,10 @@ def verify(
                     report.backends[name].first_different = _blame(model, reference, session, single, outputs, results)
             saved |= {f"{name}/{k}": array for k, array in zip(oracle.output_names, results, strict=True)}
     return report, saved
+
+
+def _silent(what: str, done: int, total: int) -> None:
+    """No progress is shown."""
 
 
 def _count(feeds: Feeds) -> int:
@@ -170,20 +172,13 @@ def _blame(
 
 def load_onnx(path: Path) -> ModelProto:
     """Reads an ONNX file. Raises OnnxinoError for anything else."""
-    import onnx
     from onnxino_converter import convert
+    from onnxino_tools.verify.oracle import load
 
     try:
-        return onnx.load(str(path))
+        return load(path)
     except FileNotFoundError:
         raise InputError(f"{path} does not exist") from None
     except Exception:
         convert(path)  # explains what the file is instead
         raise
-
-
-def data_feeds(model: Model, args: Namespace) -> tuple[Feeds, str]:
-    """Inputs from the command line's data options. Returns them and a description. Raises InputError."""
-    from onnxino_tools.data.inputs import model_inputs
-
-    return model_inputs(model, args)
