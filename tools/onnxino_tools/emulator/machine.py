@@ -1,0 +1,468 @@
+"""Machine: an nRF52840 that runs a firmware image, in this process, without a serial port.
+
+    machine = Machine(image, model)
+    machine.uart_write(b"...")
+    machine.run()                    # until the firmware waits for the host
+    machine.uart_read()
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Callable
+from typing import Any
+
+from onnxino.boards import NANO33BLE, Board
+from onnxino.errors import InputError, MissingExtraError, OnnxinoError
+from onnxino_tools.emulator.blocks import Block, BlockDecoder
+from onnxino_tools.emulator.chip import Bus
+from onnxino_tools.emulator.core import ENTRY_CYCLES, RETURN_CYCLES, Core
+from onnxino_tools.emulator.counting import Counter, CounterState, NativeCounter, PythonCounter, load_native, map_watched, new_state
+from onnxino_tools.emulator.fault import EmulatorFault
+from onnxino_tools.emulator.memory import RAM_ALIAS, RAM_BASE, RAM_SIZE, WATCHED_BASE, WATCHED_SIZE, Memory
+from onnxino_tools.emulator.peripherals.clock_power import RESET_SOFT
+from onnxino_tools.emulator.peripherals.misc import ficr, uicr
+from onnxino_tools.emulator.peripherals.nvic import HARDFAULT, SVC
+from onnxino_tools.emulator.scheduler import NEVER, Scheduler
+from onnxino_tools.emulator.symbols import Symbols
+
+_NO_END = 0xF0000000  # an address that no code reaches
+_WFI, _SEV = b"\x30\xbf", b"\x40\xbf"
+_UNDEFINED, _SUPERVISOR, _BREAKPOINT, _EXCEPTION_RETURN = 1, 2, 7, 8  # Unicorn's interrupt numbers
+IDLE_POLLS = 32
+ACCESS_CYCLES = 8  # what a register access counts where blocks are not counted
+DEVICE_ID = 0x0123_4567_89AB_CDEF
+
+
+class Machine:
+    """The board, as the bootloader hands it over to the application.
+
+    `image` is linked at `board.image_address`, vectors first; `model` (an .oxm file) is placed at `board.model_address`.
+    `count`: "native" (compiled hook), "python" (slow hook), "off" (no counting, no time while the core computes), or "auto":
+    native where a C compiler is at hand, else the Python hook.
+    `wait_states`: cycles added for each word that is read as data from flash (docs/emulator.md says which reads are seen).
+    `baud_pacing`: bytes take their time on the wire. `elf`: for names in fault messages.
+    Raises InputError if image or model do not fit, MissingExtraError without unicorn and capstone.
+    """
+
+    def __init__(
+        self,
+        image: bytes,
+        model: bytes | None = None,
+        *,
+        count: str = "auto",
+        wait_states: int = 0,
+        baud_pacing: bool = False,
+        elf: bytes = b"",
+        board: Board = NANO33BLE,
+    ) -> None:
+        try:
+            import unicorn
+        except ImportError as error:
+            raise MissingExtraError("the emulator", "emulator") from error
+        _check(image, model, board)
+        self.board = board
+        self.warnings: list[str] = []
+        self.uc: Any = unicorn.Uc(
+            unicorn.UC_ARCH_ARM, unicorn.UC_MODE_THUMB | unicorn.UC_MODE_MCLASS, unicorn.arm_const.UC_CPU_ARM_CORTEX_M4
+        )
+        self._unicorn_error = unicorn.UcError
+        self._symbols = Symbols(elf)
+        self._state: CounterState = new_state()
+        self.scheduler = Scheduler(self._state)
+        self.core = Core(self.uc)
+        self.memory = Memory(self.uc, ficr(DEVICE_ID), uicr())
+        self.memory.note = self.fault
+        self.memory.code_changed = self._code_changed
+        self._decoder = BlockDecoder(self.memory.code, wait_states)
+        self._counter: Counter | None = None
+        self.bus = Bus(self, self.memory, self.scheduler, paced=baud_pacing)
+        self.memory.flash_write(board.image_address, image)
+        if model is not None:
+            self.memory.flash_write(board.model_address, model)
+        self._counter = self._make_counter(count)
+        self._hooked = False
+        self._counting = count != "off"
+        self._state.wait_states = wait_states
+        self.memory.map_flash(self._watch if wait_states else None)
+        self.bus.map()
+        self.uc.hook_add(unicorn.UC_HOOK_INTR, self._on_interrupt)
+        self._interrupt: int | None = None
+        self._fault: EmulatorFault | None = None
+        self._reset_reason = 0
+        self._sleeping = False
+        self._check_fpu = False
+        self.resets = 0
+        self._power_on()
+
+    # --- for the user -----------------------------------------------------------------------------------------------------
+    @property
+    def instructions(self) -> int:
+        """Instructions executed while blocks were counted."""
+        return self._state.instructions
+
+    @property
+    def cycles(self) -> int:
+        """Estimated cycles in which the core ran (64 MHz; sleep not included)."""
+        return self._state.cycles
+
+    @property
+    def time(self) -> float:
+        """Seconds of emulated time since power-on, sleep included."""
+        return self.scheduler.now / self.board.clock_hz
+
+    @property
+    def flash_reads(self) -> int:
+        """Words read as data from the model region; counted only with wait states."""
+        return self._state.flash_reads
+
+    @property
+    def counting(self) -> str:
+        """"native", "python" or "off"."""
+        return self._counter.kind if self._counter is not None and self._hooked else "off"
+
+    def uart_write(self, data: bytes) -> None:
+        """Host -> device."""
+        self.bus.uarte0.host_write(data)
+
+    def uart_read(self) -> bytes:
+        """Device -> host: everything sent since the last call."""
+        data = bytes(self.bus.uarte0.from_device)
+        self.bus.uarte0.from_device.clear()
+        return data
+
+    def reset(self) -> None:
+        """As the reset button does: RAM and flash stay, GPREGRET is lost."""
+        self.bus.power.gpregret = self.bus.power.gpregret2 = 0
+        self._power_on()
+
+    def skip(self, cycles: int) -> None:
+        """Lets time pass while the firmware waits (asleep or polling)."""
+        if self._sleeping:
+            self.scheduler.slept += cycles
+        else:
+            self._state.cycles += cycles
+        self.scheduler.update_deadline()
+
+    def run(
+        self,
+        max_instructions: int | None = None,
+        until: Callable[[], bool] | None = None,
+        max_cycles: int | None = None,
+    ) -> str:
+        """Runs the core until something ends it, and says what.
+
+        "idle": the firmware waits for the host and nothing else will happen by itself; "until": `until()` became true (it is looked
+        at when the device sent something or an event happened); "limit": the instructions or cycles (sleep included) are used up.
+        Raises EmulatorFault for what the chip would fault on.
+        """
+        state = self._state
+        state.limit = state.instructions + max_instructions if max_instructions is not None else NEVER
+        end = self.scheduler.at(self.scheduler.now + max_cycles, self.request_stop) if max_cycles is not None else None
+        self.bus.uarte0.idle_polls = 0
+        try:
+            while True:
+                reason = self._step(until, end.time if end is not None else NEVER)
+                if reason is not None:
+                    return reason
+        finally:
+            if end is not None:
+                end.cancel()
+
+    # --- the loop ---------------------------------------------------------------------------------------------------------
+    def _step(self, until: Callable[[], bool] | None, end: int) -> str | None:
+        state = self._state
+        state.stop = state.flags = 0
+        self.scheduler.run_due()
+        if self._fault is not None:
+            raise self._fault
+        if self._reset_reason:
+            self._soft_reset()
+        if until is not None and until():
+            return "until"
+        if self.scheduler.now >= end or state.instructions >= state.limit:
+            return "limit"
+        if self.bus.uarte0.idle_polls >= IDLE_POLLS:
+            return "idle"
+        if self._sleeping and not self._wake(end):
+            return "idle"
+        if not self._sleeping:
+            if self._hooked and not self._counting and self._started():
+                self._unhook()
+            self._take_pending()
+            self._execute()
+        return None
+
+    def _wake(self, end: int) -> bool:
+        """Ends the sleep, or moves time to the next event. False if nothing is to come."""
+        if self.bus.nvic.ready(False, self.core["basepri"]) is not None:
+            self._sleeping = False
+            self.bus.systick.resume()
+            return True
+        time = min(self.scheduler.next_time(), end)
+        if time >= NEVER:
+            return False
+        self.scheduler.slept += max(time - self.scheduler.now, 0)
+        return True
+
+    def _execute(self) -> None:
+        state, core = self._state, self.core
+        state.stop = 0
+        self._interrupt = None
+        self.scheduler.update_deadline()
+        error = None
+        try:
+            self.uc.emu_start(core["pc"] | 1, _NO_END)
+        except self._unicorn_error as raised:
+            error = raised
+        if self.bus.error is not None:
+            kept, self.bus.error = self.bus.error, None
+            raise kept
+        if self._fault is not None:
+            self._raise()
+        if self._interrupt is not None:
+            self._exception(self._interrupt)
+        elif error is not None:
+            self._engine_error(error)
+        elif state.stop != 2 and self._before_pc() == _WFI:
+            self._sleep()
+        if self._check_fpu:
+            self._check_fpu = False
+            if not self.bus.system.fpu_enabled:
+                self._fpu_fault()
+
+    def _sleep(self) -> None:
+        self._sleeping = True
+        self.bus.systick.pause()
+
+    def _before_pc(self) -> bytes:
+        pc = self.core["pc"]
+        return self.memory.code(pc - 2, 2) if pc >= 2 else b""
+
+    def _engine_error(self, error: Any) -> None:
+        """WFE ends the engine with an error, as do undefined instructions and bad jumps."""
+        code = self._before_pc()
+        if code == b"\x20\xbf":
+            pc = self.core["pc"]
+            if pc < 4 or self.memory.code(pc - 4, 2) != _SEV:
+                self._sleep()
+            return
+        self.fault(EmulatorFault("undefined", f"the core cannot execute what it finds ({error})"))
+        self._raise()
+
+    def _exception(self, number: int) -> None:
+        if number == _EXCEPTION_RETURN:
+            self._return(self.core["pc"])
+        elif number == _SUPERVISOR:
+            self._enter(SVC)
+        elif number == _BREAKPOINT:
+            self.fault(EmulatorFault("breakpoint", "BKPT instruction, and no debugger is connected"))
+            self._raise()
+        else:
+            self.fault(EmulatorFault("undefined", f"undefined instruction or bad access (engine exception {number})"))
+            self._raise()
+
+    def _on_interrupt(self, _uc: Any, number: int, _user: Any) -> None:
+        self._interrupt = number
+        self.uc.emu_stop()
+
+    def _take_pending(self) -> None:
+        """Enters the most urgent exception that may be taken now."""
+        nvic, core = self.bus.nvic, self.core
+        self._state.masked = 0
+        if not nvic.pending & nvic.enabled:
+            return
+        exception = nvic.ready(bool(core["primask"] & 1), core["basepri"], bool(core["faultmask"] & 1))
+        if exception is not None:
+            self._enter(exception)
+        else:
+            self._state.masked = 1
+
+    def _enter(self, exception: int) -> None:
+        nvic, system = self.bus.nvic, self.bus.system
+        handler = int.from_bytes(self.memory.code(system.vtor + 4 * exception, 4), "little")
+        if not handler & 1:
+            self.fault(EmulatorFault("undefined", f"the vector of exception {exception} is 0x{handler:08x}: no Thumb address"))
+            self._raise()
+        nvic.take(exception)
+        self.core.enter(exception, handler, self.core["pc"], system.stack_align_8)
+        self._state.cycles += ENTRY_CYCLES
+        self._state.taken = 0
+        self._state.next = 0
+
+    def _return(self, code: int) -> None:
+        code |= 0xFF000001
+        self.bus.nvic.leave(self.core["ipsr"])
+        if self.core["ipsr"] != HARDFAULT:
+            self.core["faultmask"] = 0
+        self.core.leave(code, self.bus.system.stack_align_8)
+        self._state.cycles += RETURN_CYCLES
+        self._state.taken = 0
+
+    # --- reset ------------------------------------------------------------------------------------------------------------
+    def _soft_reset(self) -> None:
+        reason, self._reset_reason = self._reset_reason, 0
+        self.bus.power.reset_reasons |= reason
+        self.resets += 1
+        self._start()
+
+    def _power_on(self) -> None:
+        self.bus.power.reset_reasons = 1
+        self.bus.watchdog.power_on()
+        self._start()
+
+    def _start(self) -> None:
+        """The state in which the bootloader starts the application (bootloader generation 1)."""
+        self._sleeping = False
+        self._fault = None
+        self._check_fpu = False
+        bus = self.bus
+        bus.reset()
+        bus.power.application_state()
+        bus.nvmc.application_state()
+        bus.rtcs[1].left_by_bootloader()
+        bus.uarte0.registers[0x500] = 8
+        bus.gpio.write(0x818, 1 << 9)  # the power LED
+        bus.gpio.write(0x808, 1 << 9)
+        bus.system.mpu.left_by_bootloader()
+        base = self.board.image_address
+        bus.system.vtor = base
+        stack, start = (int.from_bytes(self.memory.flash_read(base + at, 4), "little") for at in (0, 4))
+        self.core.reset(stack, start)
+        self.rights_changed()
+        if self._counter is not None and not self._hooked:
+            self._counter.install()
+            self._hooked = True
+        self._state.taken = self._state.next = self._state.flags = 0
+
+    # --- counting ---------------------------------------------------------------------------------------------------------
+    def _make_counter(self, count: str) -> Counter | None:
+        if count not in ("auto", "native", "python", "off"):
+            raise InputError(f"count is '{count}'", "one of auto, native, python, off")
+        if count in ("auto", "native", "off"):
+            try:
+                return NativeCounter(self.uc, self._state, self._decode, load_native())
+            except OnnxinoError:
+                if count == "native":
+                    raise
+        return PythonCounter(self.uc, self._state, self._decode)
+
+    def _started(self) -> bool:
+        """Whether the firmware's start-up is over, whose checks (FPU, execute-never) need the hook."""
+        bus = self.bus
+        return bus.system.fpu_enabled and bus.uarte0.listening
+
+    def _unhook(self) -> None:
+        if self._counter is not None:
+            self._counter.remove()
+            self._hooked = False
+
+    def _watch(self) -> None:
+        library = self._counter.library if isinstance(self._counter, NativeCounter) else None
+        self._state.watched = ctypes.addressof(self.memory.flash) + WATCHED_BASE
+        self._state.watched_size = WATCHED_SIZE
+        map_watched(self.uc, WATCHED_BASE, WATCHED_SIZE, library, self._state, self._watched_store)
+
+    def _watched_store(self, offset: int, size: int, value: int) -> None:
+        self.bus.nvmc.store(WATCHED_BASE + offset, size, value)
+
+    def _decode(self, address: int, size: int) -> Block | None:
+        """Looks at a block before its first execution: its cost, and whether the core may execute it."""
+        try:
+            block, insns = self._decoder.decode(address, size)
+        except Exception as error:
+            self.bus.error = error
+            return None
+        if not self.bus.system.mpu.may_execute(address):
+            self.fault(
+                EmulatorFault(
+                    "execute-never", f"code at 0x{address:08x}, where the MPU forbids execution",
+                    "the bootloader leaves the MPU on with RAM execute-never: write MPU.CTRL = 0 first",
+                )
+            )  # fmt: skip
+            return None
+        if RAM_BASE <= address < RAM_BASE + RAM_SIZE or RAM_ALIAS <= address < RAM_ALIAS + RAM_SIZE:
+            self.memory.ram_holds_code = True
+        if not self.bus.system.fpu_enabled and any(insn.is_float for insn in insns):
+            first = next(i for i, insn in enumerate(insns) if insn.is_float)
+            if any(insn.name.startswith("st") for insn in insns[:first]):
+                self._check_fpu = True  # a store before it may switch the FPU on: look when the block is over
+                self._state.deadline = 0
+            else:
+                self.core["pc"] = insns[first].address
+                self._fpu_fault(insns[first].text)
+                return None
+        return block
+
+    def _fpu_fault(self, text: str = "an FPU instruction") -> None:
+        self.fault(
+            EmulatorFault(
+                "fpu-disabled", f"{text}: the FPU is not enabled",
+                "write SCB.CPACR (0xe000ed88) |= 0xf00000, then DSB and ISB",
+            )
+        )  # fmt: skip
+
+    def _code_changed(self) -> None:
+        if self._counter is not None:
+            self._counter.forget()
+            self.uc.ctl_remove_cache(0, 0x100000)
+
+    # --- Engine, for the bus ----------------------------------------------------------------------------------------------
+    def request_stop(self) -> None:
+        if not self._state.stop:
+            self._state.stop = 1
+
+    def fault(self, fault: EmulatorFault) -> None:
+        if self._fault is None:
+            self._fault = fault
+        self.request_stop()
+
+    def _raise(self) -> None:
+        fault = self._fault
+        assert fault is not None
+        registers = self.core.registers()
+        raise fault.located(registers, self._symbols.name)
+
+    def warn(self, text: str) -> None:
+        if text not in self.warnings:
+            self.warnings.append(text)
+
+    def stall(self, cycles: int) -> None:
+        self._state.cycles += cycles
+
+    def request_reset(self, reason: int) -> None:
+        self._reset_reason |= reason
+        self.request_stop()
+
+    def rights_changed(self) -> None:
+        if self._counter is not None:
+            self._counter.forget()
+
+    def cycle_count(self) -> int:
+        return self._state.cycles
+
+    def access(self) -> None:
+        if not self._hooked:
+            self._state.cycles += ACCESS_CYCLES
+
+    def after_read(self) -> None:
+        """Without a hook the engine can only be stopped here. The read is repeated; it changes nothing (docs/emulator.md)."""
+        if not self._hooked and (self._state.stop or self._state.cycles >= self._state.deadline):
+            self._state.stop = 2
+            self.uc.emu_stop()
+
+
+def _check(image: bytes, model: bytes | None, board: Board) -> None:
+    if len(image) < 8 or len(image) > board.image_size:
+        raise InputError(f"the firmware image has {len(image)} bytes; {board.title} takes 8 to {board.image_size}")
+    stack, start = (int.from_bytes(image[at : at + 4], "little") for at in (0, 4))
+    if stack >> 24 != 0x20 or not start & 1:
+        raise InputError(
+            f"the image starts with 0x{stack:08x} 0x{start:08x}: no initial stack pointer and reset vector",
+            f"a flat binary linked at 0x{board.image_address:x}, vectors first, is expected (not an ELF file)",
+        )
+    if model is not None and len(model) > board.model_size:
+        raise InputError(f"the model has {len(model)} bytes; the model region of {board.title} holds {board.model_size}")
+
+
+__all__ = ["RESET_SOFT", "Machine"]

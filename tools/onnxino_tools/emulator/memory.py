@@ -1,0 +1,110 @@
+"""The address map: flash, RAM with its alias, information pages, peripherals, and what happens outside of them."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Callable
+from typing import Any
+
+from onnxino_tools.emulator.fault import EmulatorFault
+
+FLASH_SIZE = 0x100000
+RAM_BASE, RAM_SIZE, RAM_ALIAS = 0x20000000, 0x40000, 0x00800000
+FICR_BASE, UICR_BASE = 0x10000000, 0x10001000
+WATCHED_BASE, WATCHED_SIZE = 0x40000, 0xA0000  # the model region: its data reads can be counted
+PAGE = 0x1000
+
+Read = Callable[[int, int], int]  # offset, size -> value
+Write = Callable[[int, int, int], None]  # offset, size, value
+
+
+class Memory:
+    """Owns the bytes of flash and RAM; Unicorn works on the same buffers."""
+
+    def __init__(self, uc: Any, ficr: bytes, uicr: bytes) -> None:
+        import unicorn
+
+        self._uc = uc
+        self._unicorn = unicorn
+        self.flash = (ctypes.c_uint8 * FLASH_SIZE)()
+        self.ram = (ctypes.c_uint8 * RAM_SIZE)()
+        self._flash_view = memoryview(self.flash).cast("B")
+        self._ram_view = memoryview(self.ram).cast("B")
+        self._flash_view[:] = b"\xff" * FLASH_SIZE
+        self.code_changed: Callable[[], None] = lambda: None
+        self.store_to_flash: Callable[[int, int, int], bool] = lambda address, size, value: False
+        self.note: Callable[[EmulatorFault], None] = lambda fault: None
+        self._keep: list[Any] = []
+        self.ram_holds_code = False
+        rx, rwx = unicorn.UC_PROT_READ | unicorn.UC_PROT_EXEC, unicorn.UC_PROT_ALL
+        self._rx = rx
+        for address in (RAM_BASE, RAM_ALIAS):
+            uc.mem_map_ptr(address, RAM_SIZE, rwx, ctypes.addressof(self.ram))
+        uc.mem_map(FICR_BASE, 2 * PAGE, unicorn.UC_PROT_READ)
+        uc.mem_write(FICR_BASE, ficr)
+        uc.mem_write(UICR_BASE, uicr)
+        uc.hook_add(unicorn.UC_HOOK_MEM_WRITE_PROT, self._protected_store)
+        uc.hook_add(unicorn.UC_HOOK_MEM_UNMAPPED, self._unmapped)
+        uc.hook_add(unicorn.UC_HOOK_MEM_FETCH_PROT, self._unmapped)
+
+    def map_flash(self, watched: Callable[[], None] | None = None) -> None:
+        """Maps the flash. `watched` maps the model region itself, so that its reads are seen."""
+        start = ctypes.addressof(self.flash)
+        if watched is None:
+            self._uc.mem_map_ptr(0, FLASH_SIZE, self._rx, start)
+            return
+        end = WATCHED_BASE + WATCHED_SIZE
+        self._uc.mem_map_ptr(0, WATCHED_BASE, self._rx, start)
+        watched()
+        self._uc.mem_map_ptr(end, FLASH_SIZE - end, self._rx, start + end)
+
+    def map_registers(self, base: int, read: Read, write: Write, size: int = PAGE) -> None:
+        """A page of registers."""
+
+        def on_read(_uc: Any, offset: int, size: int, _user: Any) -> int:
+            return read(offset, size)
+
+        def on_write(_uc: Any, offset: int, size: int, value: int, _user: Any) -> None:
+            write(offset, size, value)
+
+        self._uc.mmio_map(base, size, on_read, None, on_write, None)
+
+    # --- host access ------------------------------------------------------------------------------------------------------
+    def ram_read(self, address: int, size: int) -> bytes:
+        return bytes(self._ram_view[address - RAM_BASE : address - RAM_BASE + size])
+
+    def ram_write(self, address: int, data: bytes) -> None:
+        if self.ram_holds_code:
+            self._uc.mem_write(address, data)
+        self._ram_view[address - RAM_BASE : address - RAM_BASE + len(data)] = data
+
+    def flash_read(self, address: int, size: int) -> bytes:
+        return bytes(self._flash_view[address : address + size])
+
+    def flash_write(self, address: int, data: bytes) -> None:
+        """Past all protection. Translated code is dropped where code can be."""
+        self._flash_view[address : address + len(data)] = data
+        if address < WATCHED_BASE or address + len(data) > WATCHED_BASE + WATCHED_SIZE:
+            self.code_changed()
+
+    def code(self, address: int, size: int) -> bytes:
+        return bytes(self._uc.mem_read(address, size))
+
+    # --- Unicorn's callbacks ----------------------------------------------------------------------------------------------
+    def _protected_store(self, _uc: Any, _access: int, address: int, size: int, value: int, _user: Any) -> bool:
+        value &= (1 << 8 * size) - 1
+        if address < FLASH_SIZE:
+            return self.store_to_flash(address, size, value)
+        self.note(EmulatorFault("bus", f"store of {size} bytes to 0x{address:08x}, which is read-only (FICR or UICR)"))
+        return False
+
+    def _unmapped(self, _uc: Any, access: int, address: int, size: int, value: int, _user: Any) -> bool:
+        unicorn = self._unicorn
+        if access in (unicorn.UC_MEM_FETCH_UNMAPPED, unicorn.UC_MEM_FETCH_PROT):
+            what = f"jump to 0x{address:08x}, where there is no code"
+        elif access == unicorn.UC_MEM_WRITE_UNMAPPED:
+            what = f"store of {size} bytes (0x{value & 0xFFFFFFFF:x}) to 0x{address:08x}, where there is nothing"
+        else:
+            what = f"load of {size} bytes from 0x{address:08x}, where there is nothing"
+        self.note(EmulatorFault("unmapped", what))
+        return False

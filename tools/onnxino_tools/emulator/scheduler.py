@@ -1,0 +1,76 @@
+"""One time base for the whole chip, in cycles of the 64 MHz core clock, and the events that wait on it."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable
+from typing import Protocol
+
+CLOCK_HZ = 64_000_000
+NEVER = 1 << 62
+
+
+class ActiveCycles(Protocol):
+    """What the scheduler needs of the block counter: cycles in which the core ran, and where it has to stop next."""
+
+    cycles: int
+    deadline: int
+
+
+class Event:
+    """A callback at a time; `cancel` makes it void."""
+
+    __slots__ = ("callback", "time")
+
+    def __init__(self, time: int, callback: Callable[[], None]) -> None:
+        self.time = time
+        self.callback: Callable[[], None] | None = callback
+
+    def cancel(self) -> None:
+        self.callback = None
+
+
+class Scheduler:
+    """now = cycles the core ran + cycles it slept (WFI). Timers, RTC and baud pacing use `now`; CYCCNT stops while the core sleeps."""
+
+    def __init__(self, active: ActiveCycles) -> None:
+        self.active = active
+        self.slept = 0
+        self._heap: list[tuple[int, int, Event]] = []
+        self._order = 0
+
+    @property
+    def now(self) -> int:
+        return self.active.cycles + self.slept
+
+    def at(self, time: int, callback: Callable[[], None]) -> Event:
+        """Calls `callback` when `now` reaches `time` (cycles); the core stops at the first block boundary after it."""
+        event = Event(time, callback)
+        self._order += 1
+        heapq.heappush(self._heap, (time, self._order, event))
+        self.update_deadline()
+        return event
+
+    def after(self, cycles: int, callback: Callable[[], None]) -> Event:
+        return self.at(self.now + cycles, callback)
+
+    def next_time(self) -> int:
+        """The time of the next event, or NEVER."""
+        while self._heap and self._heap[0][2].callback is None:
+            heapq.heappop(self._heap)
+        return self._heap[0][0] if self._heap else NEVER
+
+    def update_deadline(self) -> None:
+        self.active.deadline = max(self.next_time() - self.slept, 0)
+
+    def run_due(self) -> None:
+        """Calls everything that is due."""
+        while self.next_time() <= self.now:
+            event = heapq.heappop(self._heap)[2]
+            if event.callback is not None:
+                event.callback()
+        self.update_deadline()
+
+    def clear(self) -> None:
+        self._heap.clear()
+        self.update_deadline()
