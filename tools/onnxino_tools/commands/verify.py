@@ -2,7 +2,8 @@
 
 The same inputs go through ONNX Runtime 1.31.1, the NumPy reference, the C runtime and the firmware in the emulator.
 Then each operator is fed with the very bytes that ONNX Runtime fed its own kernel. What ONNX Runtime computes on
-integers must come out the same to the byte; what it computes in float32 may be one quantization step apart, and is counted.
+integers must come out the same to the byte; what it computes in float32 may be one quantization step apart, and is
+counted.
 """
 
 from __future__ import annotations
@@ -18,7 +19,6 @@ from onnxino_tools.arguments import (
     add_json,
     add_preprocessing,
     add_save,
-    pixel_options,
     positive,
 )
 
@@ -87,11 +87,9 @@ def _feeds(args: Namespace, model: Model) -> tuple[Feeds, str]:
 
         count = args.random or 8
         return random_feeds(model, count, args.seed), f"{count} random inputs (seed {args.seed})"
-    from onnxino_tools.data.feed import image_feed
+    from onnxino_tools.data.inputs import model_inputs
 
-    options = pixel_options(args)
-    data, feed = image_feed(model, args.data, options, split=args.split, limit=args.limit, resize=args.resize)
-    return {model.inputs[0].name: feed(data.images)}, f"{len(data)} inputs of {data.source}"
+    return model_inputs(model, args)
 
 
 def _save(path: str, feeds: Feeds, outputs: dict[str, Any]) -> None:
