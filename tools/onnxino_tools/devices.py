@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 START_TIMEOUT = 30.0  # seconds until the emulator's port must be there
 
 
-def open_device(port: str) -> DeviceLink:
+def open_device(port: str, image: Path | None = None) -> DeviceLink:
     """A link to a serial port, a URL of pyserial, or "emulator": the emulated board in this process.
 
-    Raises LinkError, MissingExtraError.
+    image: the firmware of the emulated board; None for the finished one. Raises LinkError, MissingExtraError.
     """
     from onnxino_tools.link import DeviceLink
 
@@ -30,7 +30,7 @@ def open_device(port: str) -> DeviceLink:
         from onnxino_tools.build import firmware_image
         from onnxino_tools.emulator import EmulatorTransport, Machine
 
-        return DeviceLink(EmulatorTransport(Machine(firmware_image())))
+        return DeviceLink(EmulatorTransport(Machine(firmware_image() if image is None else image.read_bytes())))
     from onnxino_tools.transport import open_transport
 
     return DeviceLink(open_transport(port))

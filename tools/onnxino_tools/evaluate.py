@@ -59,7 +59,7 @@ class Evaluation:
         """How many predictions equal the label; None without labels."""
         if self.labels is None:
             return None
-        return sum(i.prediction == label for i, label in zip(self.done, self.labels, strict=False))
+        return sum(i.prediction == int(label) for i, label in zip(self.done, self.labels, strict=False))
 
     @property
     def bytes_compared(self) -> int:

@@ -10,10 +10,12 @@ reference.
 
 from __future__ import annotations
 
+import contextlib
 import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 from onnxino.errors import InputError
@@ -92,7 +94,6 @@ def _run(args: Namespace, task: Task, scratch: Path) -> int:
     from onnxino_tools.commands.serial_eval import stream
     from onnxino_tools.data import PixelOptions
     from onnxino_tools.data.inputs import image_feed
-    from onnxino_tools.devices import EmulatorProcess
     from onnxino_tools.evaluate import Evaluator
 
     start = time.monotonic()
@@ -117,7 +118,7 @@ def _run(args: Namespace, task: Task, scratch: Path) -> int:
     with InferenceSession(converted.model) as session:
         data, feed = image_feed(session.model, str(task.data), PixelOptions(), split=task.split, limit=task.limit)
         evaluator = Evaluator(session, data, feed)
-        with EmulatorProcess(image, scratch, tcp=args.tcp) as emulator:
+        with contextlib.nullcontext(SimpleNamespace(port="emulator")) as emulator:
             _step(3, "emulator", f"the emulated board's serial port is {emulator.port}")
             _step(
                 4, "load", "the model goes over the serial port into the board's flash, where the firmware verifies it"
@@ -127,7 +128,9 @@ def _run(args: Namespace, task: Task, scratch: Path) -> int:
                 "evaluate",
                 f"{len(data):,} images over the serial port; every output byte is compared with the NumPy reference",
             )
-            code = stream(emulator.port, converted.model, evaluator, save=args.save, as_json=args.json, emulated=True)
+            code = stream(
+                emulator.port, converted.model, evaluator, save=args.save, as_json=args.json, emulated=True, image=image
+            )
     if code == 0:
         _next(task, time.monotonic() - start)
     return code

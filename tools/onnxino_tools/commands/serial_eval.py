@@ -51,7 +51,16 @@ def run(args: Namespace) -> int:
         return stream(args.port, content, evaluator, save=args.save, as_json=args.json, emulated=emulated)
 
 
-def stream(port: str, content: bytes, evaluator: Evaluator, *, save: str | None, as_json: bool, emulated: bool) -> int:
+def stream(
+    port: str,
+    content: bytes,
+    evaluator: Evaluator,
+    *,
+    save: str | None,
+    as_json: bool,
+    emulated: bool,
+    image: Path | None = None,
+) -> int:
     """Opens the port, loads the model where needed, streams, reports and saves; returns the exit code.
 
     What is done when the link breaks or Ctrl-C comes is reported and saved before the error goes on.
@@ -59,7 +68,7 @@ def stream(port: str, content: bytes, evaluator: Evaluator, *, save: str | None,
     from onnxino_tools.devices import open_device
 
     failure: BaseException | None = None
-    with open_device(port) as link:
+    with open_device(port, image) as link:
         load_if_needed(link, content)
         try:
             with ui.Progress(len(evaluator.data), "images") as bar:

@@ -70,9 +70,8 @@ def feed_for(model: Model, data: Dataset, options: PixelOptions) -> Feed:
             f"{np.dtype(dtype).name} {text_of(expected)}",
             "give images as uint8 [N, H, W, C], or arrays of exactly the model's type and shape",
         )
-    rule = choose_rule(model, options, images.shape[1:])
-    grey = images.ndim == 3 and rule.channels == 1  # [N, H, W]
-    found = (*images.shape[1:], 1) if grey else images.shape[1:]
+    found = (*images.shape[1:], 1) if images.ndim == 3 else images.shape[1:]  # [N, H, W]: one channel
+    rule = choose_rule(model, options, found)
     wanted = (rule.height, rule.width, rule.channels)
     if found != wanted:
         raise InputError(
