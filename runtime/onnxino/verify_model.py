@@ -60,6 +60,7 @@ def _check_tensor(model: Model, index: int, tensor: Tensor) -> None:
     _require(
         math.isfinite(tensor.scale) and tensor.scale > 0, f"its scale is {tensor.scale}, expected finite and above 0"
     )
+    _require(tensor.alias_of >= -1, f"it is an alias of tensor {tensor.alias_of}")
     if tensor.data is not None:
         _require(tensor.alias_of < 0, "it is a constant and an alias")
         size = tensor_bytes(tensor)
@@ -111,13 +112,12 @@ def _check_port(model: Model, port: Port, *, is_input: bool) -> None:
     _require(tensor.type == ElementType.Int8, f"its tensor '{tensor.name}' is {tensor.type.name}, expected Int8")
     _require(port.type in PORT_TYPES, f"its type is {port.type.name}, expected Int8, UInt8 or Float32")
     shape = [int(d) for d in port.shape]
+    _require(len(shape) <= MAX_DIMENSIONS, f"it has {len(shape)} dimensions, expected up to {MAX_DIMENSIONS}")
     _require(all(d >= 1 or d == -1 for d in shape), f"its shape is {shape}, expected 1 or more, or -1")
     count, size = math.prod(max(d, 1) for d in shape), math.prod(shape_of(tensor))
     _require(count == size, f"its shape {shape} has {count} elements, its tensor '{tensor.name}' {size}")
     names = port.dimension_names
-    _require(
-        names is None or len(names) == len(shape), f"it has {len(names or [])} dimension names, expected {len(shape)}"
-    )
+    _require(not names or len(names) == len(shape), f"it has {len(names or [])} dimension names, expected {len(shape)}")
     _check_perm(port.perm, len(shape))
 
 

@@ -11,6 +11,7 @@ import onnx
 import onnxruntime
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
+
 from onnxino import InferenceSession
 from onnxino.schema.codec import encode
 from onnxino.schema.model import (
@@ -85,6 +86,13 @@ def run(backend: str, kernel: Kernel, inputs: Sequence[Int8], output: Sequence[i
     return result
 
 
+def run_raw(backend: str, kernel: Kernel, inputs: Sequence[Int8], output: Sequence[int]) -> Int8:
+    """Runs one operator once, on device arrays of exactly the operator's shapes."""
+    data = encode(single(kernel, [x.shape for x in inputs], output))
+    with InferenceSession(data, backend=backend) as session:
+        return session.run(None, {f"x{number}": x for number, x in enumerate(inputs)})[0]
+
+
 def window(
     kernel: Sequence[int],
     strides: Sequence[int] = (1, 1),
@@ -152,7 +160,7 @@ def ort(op: str, arguments: Sequence[Any], inputs: dict[int, Int8], domain: str 
     graph = helper.make_graph([node], "case", values, [output], initializers)
     opsets = [helper.make_opsetid("", 13), helper.make_opsetid("com.microsoft", 1)]
     session = ort_session(helper.make_model(graph, opset_imports=opsets, ir_version=9))
-    return session.run(None, {f"i{position}": array for position, array in inputs.items()})[0]
+    return session.run(None, {f"i{position}": np.asarray(array) for position, array in inputs.items()})[0]
 
 
 MICROSOFT = "com.microsoft"
@@ -165,6 +173,11 @@ FLOAT = TensorProto.FLOAT
 def to_uint8(x: Any) -> Any:
     """The same real value in ONNX's uint8: value + 128."""
     return (np.asarray(x, np.int8).view(np.uint8) ^ np.uint8(0x80))[()]
+
+
+def from_uint8(x: Any) -> Any:
+    """The opposite."""
+    return (x ^ np.uint8(0x80)).view(np.int8)
 
 
 def nhwc(x: NDArray[Any]) -> NDArray[Any]:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import op_cases as oc
 import pytest
+
 from onnxino.schema.model import Conv2D, WeightLayout
 
 f32 = np.float32

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import op_cases as oc
 import pytest
+
 from onnxino.schema.model import FullyConnected, WeightLayout
 
 f32 = np.float32

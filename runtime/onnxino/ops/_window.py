@@ -11,6 +11,8 @@ from numpy.typing import DTypeLike, NDArray
 from onnxino.ops._checks import require
 from onnxino.schema.model import Window2D
 
+GREATEST_IMAGE = 0x7FF00000  # along one axis, padding included: C computes positions in int32
+
 
 def axes(window: Window2D) -> tuple[tuple[int, int, int, int, int], tuple[int, int, int, int, int]]:
     """(kernel, stride, dilation, pad before, pad after) of the rows, and of the columns."""
@@ -31,6 +33,10 @@ def require_window(window: Window2D, size: tuple[int, int], output: tuple[int, i
         kernel, stride, dilation, before, after = axis
         for what, value in (("kernel", kernel), ("stride", stride), ("dilation", dilation)):
             require(value >= 1, f"window.{what}_{name} is {value}, expected 1 or more")
+        require(
+            length + before + after <= GREATEST_IMAGE,
+            f"the padded image has size {length + before + after} along {name}, expected {GREATEST_IMAGE} or less",
+        )
         room = length + before + after - ((kernel - 1) * dilation + 1)
         require(room >= 0, f"the window is larger than the padded image ({length + before + after}) along {name}")
         expected = room // stride + 1

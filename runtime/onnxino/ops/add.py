@@ -2,12 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
 from onnxino.numerics import fma32, saturate
 from onnxino.ops import _checks, _pairwise
 from onnxino.schema.model import Add, AddForm, Tensor
+
+
+def exchanges_operands(a: Sequence[int], b: Sequence[int]) -> bool:
+    """Whether ONNX Runtime computes QLinearAdd of these ONNX shapes as b + a: then `a` takes the place of `b` and vice versa,
+    in the constant too, because the order of the two fused multiply-adds decides ties.
+
+    Its broadcaster merges axes from the innermost outwards. It exchanges the operands where `a` is constant along the first
+    run: at the innermost axis that is longer than 1, or the last one that both shapes have. Whether `b` is constant makes no
+    difference. Found by feeding ONNX Runtime 1.31.1 pairs of values for which the candidates differ (a sum kept exact or
+    rounded before the second multiply-add, either operand first), int8 and uint8, over 63 pairs of shapes and up to 10^6
+    elements: this rule explains every byte, and without the exchange every shape that it names has differing ones.
+    Symbolic dimensions are to be given as their usual size.
+    """
+    shared = min(len(a), len(b))
+    if shared == 0:
+        return not a or a[-1] == 1
+    for axis in range(1, shared + 1):
+        if max(a[-axis], b[-axis]) > 1:
+            return a[-axis] == 1
+    return a[-shared] == 1
 
 
 def check(kernel: Add, inputs: list[Tensor], outputs: list[Tensor]) -> None:
