@@ -1,4 +1,4 @@
-"""The arithmetic that NumPy kernels share (docs/numerics.md): requantization, exact fused multiply-add, quantization."""
+"""The arithmetic that NumPy kernels share (docs/numerics.md): requantization, fused multiply-add, quantization."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def fma32(a: Any, b: Any, c: Any) -> NDArray[np.float32]:
     part = total - product
     error = (product - (total - part)) + (addend - part)
     bits = total.view(np.int64)
-    to_odd = (error != 0) & (bits & 1 == 0)
+    to_odd = ((error > 0) | (error < 0)) & (bits & 1 == 0)  # neither for an infinite sum
     bits[to_odd] += np.where((error > 0) == (total > 0), 1, -1)[to_odd]
     return total.astype(np.float32).reshape(np.broadcast_shapes(product.shape, addend.shape))
 
