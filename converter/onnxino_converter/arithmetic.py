@@ -78,5 +78,7 @@ def softmax_table(x_scale: float, length: int) -> Floats:
         return np.exp((index - 255 + shift) * np.float64(F32(x_scale))).astype(F32)
 
 
-def softmax_factor(y_scale: float) -> float:
-    return float(np.floor(F32(1.0) / F32(y_scale)))
+def softmax_factor(y_scale: float, whole: bool) -> float:
+    """1 / y_scale; ONNX Runtime's integer kernel takes the next smaller integer of it."""
+    factor = F32(1.0) / F32(y_scale)
+    return float(np.floor(factor) if whole else factor)

@@ -50,6 +50,7 @@ class Value:
     dtype: np.dtype[Any]
     constant: Array | None = None
     quantization: Quantization | None = None
+    unsigned_in_ort: bool = False  # int8, but ONNX Runtime on x86-64 computes it as uint8 (passes/mark_pairs.py)
     perm: tuple[int, ...] | None = None  # axis i is axis perm[i] of the ONNX tensor of this name; None: the same order
 
     @property

@@ -10,7 +10,9 @@ from onnxino_converter.passes.drop_identities import drop_identities
 from onnxino_converter.passes.fold_constants import fold_constants
 from onnxino_converter.passes.fold_into_dense import fold_into_dense
 from onnxino_converter.passes.fuse_qdq import fuse_qdq
+from onnxino_converter.passes.fuse_qoperator import fuse_qoperator
 from onnxino_converter.passes.integer_movement import integer_movement
+from onnxino_converter.passes.mark_pairs import mark_pairs
 from onnxino_converter.passes.merge_duplicates import merge_duplicates
 from onnxino_converter.passes.merge_movement import merge_movement
 from onnxino_converter.passes.move_quantization import move_quantization
@@ -20,8 +22,8 @@ from onnxino_converter.passes.to_nhwc import to_nhwc
 
 Pass = Callable[[Graph], bool]
 
-IMPORT: tuple[Pass, ...] = (fold_constants, merge_duplicates, move_quantization, fold_constants, merge_duplicates)
-FUSE: tuple[Pass, ...] = (fuse_qdq, integer_movement, resolve_ports)
+IMPORT: tuple[Pass, ...] = (fold_constants, merge_duplicates, mark_pairs, move_quantization, fold_constants, merge_duplicates)
+FUSE: tuple[Pass, ...] = (fuse_qoperator, fuse_qdq, integer_movement, resolve_ports)
 LAYOUT: tuple[Pass, ...] = (drop_identities, fold_constants, push_transposes, merge_movement, fold_into_dense, absorb_into_ports)
 ROUNDS = 50  # the layout passes end long before; a defect must not hang
 

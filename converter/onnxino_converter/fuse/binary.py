@@ -5,19 +5,20 @@ from __future__ import annotations
 from onnxino.ops.add import exchanges_operands
 from onnxino.schema.model import AddForm, Exactness
 from onnxino_converter.fuse.operands import Operand, Pattern, device_bytes
-from onnxino_converter.fuse.pool import QDQ_DOMAIN
 from onnxino_converter.ir import Graph, Node, Quantization, Value
 from onnxino_converter.quantized import AddSpec, Clamp, MulSpec
 
 
 def fuse_add(pattern: Pattern) -> list[Node]:
     a, b = _both(pattern)
-    return add_nodes(pattern.graph, pattern.head, a, b, pattern.y, pattern.result, QDQ_DOMAIN, pattern.clamp, pattern.exactness)
+    domain, exactness = pattern.arithmetic([a, b], "any")
+    return add_nodes(pattern.graph, pattern.head, a, b, pattern.y, pattern.result, domain, pattern.clamp, exactness)
 
 
 def fuse_mul(pattern: Pattern) -> list[Node]:
     a, b = _both(pattern)
-    return mul_nodes(pattern.graph, pattern.head, a, b, pattern.y, pattern.result, QDQ_DOMAIN, pattern.clamp, pattern.exactness)
+    domain, exactness = pattern.arithmetic([a, b], "any")
+    return mul_nodes(pattern.graph, pattern.head, a, b, pattern.y, pattern.result, domain, pattern.clamp, exactness)
 
 
 def _both(pattern: Pattern) -> tuple[Operand, Operand]:

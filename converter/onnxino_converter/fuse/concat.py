@@ -12,16 +12,11 @@ from onnxino_converter.quantized import ConcatSpec
 
 def fuse_concat(pattern: Pattern) -> list[Node]:
     node = pattern.head
-    parts: list[tuple[Value, Quantization]] = []
-    for value in node.present:
-        operand = pattern.operand(value)
-        if operand is None and value.constant is not None:
-            operand = None
-        if operand is None:
-            raise pattern.float_input(value)
-        parts.append((operand.value, operand.quantization(node)))
+    operands = [pattern.activation(value) for value in node.present]
+    parts = [(operand.value, operand.quantization(node)) for operand in operands]
     result, after = clamp_after(pattern)
-    return [*concat_nodes(pattern.graph, node, parts, pattern.y, result, pattern.exactness), *after]
+    _, exactness = pattern.arithmetic(operands, "any")
+    return [*concat_nodes(pattern.graph, node, parts, pattern.y, result, exactness), *after]
 
 
 def concat_nodes(

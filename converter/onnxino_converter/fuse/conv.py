@@ -23,9 +23,7 @@ def fuse_conv(pattern: Pattern) -> list[Node]:
     q = x.quantization(node)
     array, w_scale = weights.weights(node, 0)
     bias = fused_bias(pattern, node.optional(2), array.shape[0], q.scale, w_scale)
-    exactness = pattern.exactness
-    if not q.unsigned and weights.zero_point.dtype == np.uint8:
-        exactness = Exactness.Step  # ONNX Runtime has no kernel for int8 inputs with uint8 weights
+    _, exactness = pattern.arithmetic([x], "uint8")
     return [conv_node(node, x.value, array, w_scale, bias, q, pattern.y, pattern.result, pattern.clamp, exactness)]
 
 

@@ -21,7 +21,7 @@ def fuse_gemm(pattern: Pattern) -> list[Node]:
     x, weights = _operands(pattern, node)
     q = x.quantization(node)
     array, w_scale = weights.weights(node, 0 if node.attributes["trans_b"] else 1)
-    exactness = pattern.exactness
+    _, exactness = pattern.arithmetic([x], "uint8")
     bias_value = node.optional(2)
     count = array.shape[0 if node.attributes["trans_b"] else 1]
     if alpha == 1.0 and beta == 1.0:
@@ -57,8 +57,9 @@ def fuse_matmul(pattern: Pattern) -> list[Node]:
     q = x.quantization(node)
     array, w_scale = weights.weights(node, 1)
     bias = np.zeros(array.shape[1], np.int32)
+    _, exactness = pattern.arithmetic([x], "uint8")
     return dense_nodes(
-        pattern.graph, node, x.value, array, w_scale, bias, q, pattern.y, pattern.result, pattern.clamp, pattern.exactness
+        pattern.graph, node, x.value, array, w_scale, bias, q, pattern.y, pattern.result, pattern.clamp, exactness
     )
 
 
@@ -89,7 +90,7 @@ def fuse_matmul_add(pattern: Pattern) -> list[Node]:
     if len(bias_value.shape) > len(node.output.shape):
         raise refusal(pattern.head.describe(), f"the bias has shape {list(bias_value.shape)}", f"[{array.shape[1]}]")
     bias = fused_bias(pattern, bias_value, array.shape[1], q.scale, w_scale)
-    exactness = pattern.exactness
+    _, exactness = pattern.arithmetic([x], "uint8")
     if len(pattern.users.get(node.output, [])) != 1 or len(bias_value.shape) != 1:
         exactness = Exactness.Step
     return dense_nodes(

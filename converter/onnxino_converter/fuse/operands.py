@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,8 @@ from onnxino_converter.arithmetic import F32, dequantize, quantize
 from onnxino_converter.ir import Array, Graph, Node, Quantization, Value
 from onnxino_converter.quantized import Clamp
 from onnxino_converter.refusal import QUANTIZE_HINT, refusal
+
+KernelTypes = Literal["uint8", "any"]  # activations that ONNX Runtime's integer kernel takes on x86-64
 
 
 def per_tensor(node: Node, scale: Array, zero_point: Array, what: str) -> Quantization:
@@ -44,6 +46,11 @@ class Operand:
     @property
     def constant(self) -> Array | None:
         return self.value.constant
+
+    @property
+    def unsigned_in_ort(self) -> bool:
+        """Whether ONNX Runtime on x86-64 computes with it as uint8; int8 constants are turned into uint8 there."""
+        return self.zero_point.dtype == np.uint8 or self.value.unsigned_in_ort or self.constant is not None
 
     def quantization(self, node: Node) -> Quantization:
         q = per_tensor(node, self.scale, self.zero_point, f"'{self.value.name}'")
@@ -129,15 +136,26 @@ class Pattern:
             low, high = min(max(low, least), most), min(max(high, least), most)
         return Clamp(low, high)
 
-    @property
-    def exactness(self) -> Exactness:
-        """Exact where ONNX Runtime runs the pattern in integers: nothing else reads the floats, activations are redundant."""
+    def arithmetic(self, operands: list[Operand], kernel: KernelTypes) -> tuple[int, Exactness]:
+        """The domain (128: uint8, 0: int8) and exactness of the pattern's operator in ONNX Runtime on x86-64.
+
+        It runs in integers where all tensors are of one type that its kernel takes, nothing else reads the floats, and Relu
+        and Clip are redundant; otherwise in float32, which is within a step.
+        """
+        unsigned = {operand.unsigned_in_ort for operand in operands}
+        unsigned.add(self.y.unsigned or self.result.unsigned_in_ort)
+        domain = 128 if True in unsigned else 0
+        taken = len(unsigned) == 1 and (kernel == "any" or domain == 128)
+        return domain, Exactness.Exact if taken and self._pure() else Exactness.Step
+
+    def _pure(self) -> bool:
+        """Whether nothing else reads the floats of the pattern, and its activations are redundant."""
         value = self.quantize.input(0)
         for _ in range(len(self.activations) + 1):
             if len(self.users.get(value, [])) != 1 or value in self.outputs:
-                return Exactness.Step
+                return False
             value = self.producers[value].input(0)
-        return Exactness.Exact if all(self._redundant(node) for node in self.activations) else Exactness.Step
+        return all(self._redundant(node) for node in self.activations)
 
     def _redundant(self, node: Node) -> bool:
         """ONNX Runtime drops a Relu or Clip when the quantized type cannot hold what it would cut off."""

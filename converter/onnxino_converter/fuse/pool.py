@@ -9,14 +9,13 @@ from onnxino_converter.importer.spatial import Window
 from onnxino_converter.ir import Node, Quantization, Shape, Value
 from onnxino_converter.quantized import AveragePoolSpec, MeanSpec
 
-QDQ_DOMAIN = 128  # on x86-64 ONNX Runtime computes QDQ models in uint8
-
 
 def fuse_average_pool(pattern: Pattern) -> list[Node]:
     node = pattern.head
     x = pattern.activation(node.input(0))
     result, after = clamp_after(pattern)
-    made = average_pool_node(node, x.value, x.quantization(node), pattern.y, result, QDQ_DOMAIN, pattern.exactness)
+    domain, exactness = pattern.arithmetic([x], "any")
+    made = average_pool_node(node, x.value, x.quantization(node), pattern.y, result, domain, exactness)
     return [made, *after]
 
 
@@ -37,17 +36,18 @@ def covers_image(window: Window, shape: Shape) -> bool:
 
 
 def fuse_global_average_pool(pattern: Pattern) -> list[Node]:
-    return _mean(pattern, (2, 3), pattern.exactness)
+    return _mean(pattern, (2, 3))
 
 
 def fuse_reduce_mean(pattern: Pattern) -> list[Node]:
-    return _mean(pattern, pattern.head.attributes["axes"], Exactness.Step)  # ONNX Runtime computes it in float
+    return _mean(pattern, pattern.head.attributes["axes"], Exactness.Step)  # ONNX Runtime computes it in float32
 
 
-def _mean(pattern: Pattern, axes: tuple[int, ...], exactness: Exactness) -> list[Node]:
+def _mean(pattern: Pattern, axes: tuple[int, ...], exactness: Exactness | None = None) -> list[Node]:
     node = pattern.head
     x = pattern.activation(node.input(0))
     result, after = clamp_after(pattern)
     result.quantization = pattern.y
+    exactness = pattern.arithmetic([x], "any")[1] if exactness is None else exactness
     spec = MeanSpec(axes, x.quantization(node), pattern.y, exactness)
     return [Node("Mean", node.name, [x.value], [result], spec=spec), *after]

@@ -15,7 +15,8 @@ def fuse_softmax(pattern: Pattern) -> list[Node]:
     node = pattern.head
     x = pattern.activation(node.input(0))
     result, after = clamp_after(pattern)
-    nodes = softmax_nodes(pattern.graph, node, x.value, x.quantization(node), pattern.y, result, pattern.exactness)
+    _, exactness = pattern.arithmetic([x], "any")
+    nodes = softmax_nodes(pattern.graph, node, x.value, x.quantization(node), pattern.y, result, exactness)
     return [*nodes, *after]
 
 

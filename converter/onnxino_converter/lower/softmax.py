@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from onnxino.schema.model import Softmax
+from onnxino.schema.model import Exactness, Softmax
 from onnxino_converter.arithmetic import softmax_factor, softmax_table
 from onnxino_converter.ir import Node
 from onnxino_converter.quantized import SoftmaxSpec
@@ -11,6 +11,6 @@ from onnxino_converter.quantized import SoftmaxSpec
 def lower_softmax(node: Node, spec: SoftmaxSpec) -> Softmax:
     return Softmax(
         table=softmax_table(spec.x.scale, node.input(0).shape[-1]),
-        factor=softmax_factor(spec.y.scale),
+        factor=softmax_factor(spec.y.scale, whole=spec.exactness == Exactness.Exact),
         zero_point=spec.y.device_zero_point,
     )

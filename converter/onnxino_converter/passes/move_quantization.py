@@ -37,6 +37,7 @@ def _dequantize_after(graph: Graph) -> bool:
             return None
         quantized = source.input(0)
         moved = graph.new_value(f"{node.output.name}_quantized", node.output.shape, quantized.dtype)
+        moved.unsigned_in_ort = quantized.unsigned_in_ort
         after = Node("DequantizeLinear", source.name, [moved], [node.output], {**source.attributes, "axis": axis})
         producers[node.output] = after
         return [Node(node.op, node.name, [quantized], [moved], node.attributes), after]
@@ -72,6 +73,7 @@ def _quantize_before(graph: Graph) -> bool:
             return None
         x = source.input(0)
         quantized = graph.new_value(f"{x.name}_quantized", x.shape, node.output.dtype)
+        quantized.unsigned_in_ort = node.output.unsigned_in_ort
         before = Node("QuantizeLinear", node.name, [x], [quantized], node.attributes)
         return [before, Node(source.op, source.name, [quantized], [node.output], source.attributes)]
 

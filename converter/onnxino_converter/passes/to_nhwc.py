@@ -51,7 +51,7 @@ def behind_transpose(graph: Graph, y: Value, perm: tuple[int, ...]) -> Value:
     """A new value x so that y = Transpose(perm)(x). x takes y's name, and remembers how its axes lie in the ONNX tensor."""
     back = inverse(perm)
     onnx = y.perm or tuple(range(len(perm)))
-    x = Value(y.name, permuted(y.shape, back), y.dtype, None, y.quantization, tuple(onnx[i] for i in back))
+    x = Value(y.name, permuted(y.shape, back), y.dtype, None, y.quantization, perm=tuple(onnx[i] for i in back))
     y.name = graph.unique_name(f"{y.name}_transposed")
     return x
 

@@ -1,0 +1,26 @@
+"""Mark the int8 tensors that ONNX Runtime on x86-64 turns into uint8 before it looks for integer kernels.
+
+It does so for every QuantizeLinear whose one reader is a DequantizeLinear that has one reader in turn; a tensor that two operators
+read (a skip connection), or that is an int8 graph input or output, stays int8, for which it has no Conv, Gemm and MatMul kernels.
+"""
+
+from __future__ import annotations
+
+from onnxino_converter.ir import Graph
+
+
+def mark_pairs(graph: Graph) -> bool:
+    users, outputs = graph.users(), graph.output_values()
+    changed = False
+    for node in graph.nodes:
+        if node.op != "QuantizeLinear" or node.output in outputs:
+            continue
+        readers = users.get(node.output, [])
+        if len(readers) != 1 or readers[0].op != "DequantizeLinear":
+            continue
+        result = readers[0].output
+        reads = len(users.get(result, [])) + sum(port.value is result for port in graph.outputs)
+        if reads == 1 and not node.output.unsigned_in_ort:
+            node.output.unsigned_in_ort = True
+            changed = True
+    return changed
