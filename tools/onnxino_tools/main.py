@@ -56,6 +56,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         # The reader (head, less) has gone: nothing more can be said. Python would complain again at exit.
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115
         return 1
+    except MemoryError:
+        ui.error("not enough memory")
+        return 1
     except OSError as e:
         where = f": {e.filename}" if e.filename else ""
         ui.error(f"{e.strerror or e}{where}")

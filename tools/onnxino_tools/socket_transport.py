@@ -24,7 +24,9 @@ class SocketTransport:
         except ValueError:
             host = port = None
         if not host or port is None:
-            raise LinkError(f"'{url}' is not an address", "write socket://HOST:PORT, for example socket://127.0.0.1:5331")
+            raise LinkError(
+                f"'{url}' is not an address", "write socket://HOST:PORT, for example socket://127.0.0.1:5331"
+            )
         try:
             self._socket = socket.create_connection((host, port), CONNECT_TIMEOUT)
         except OSError as e:

@@ -10,12 +10,10 @@ reference.
 
 from __future__ import annotations
 
-import contextlib
 import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 from onnxino.errors import InputError
@@ -94,6 +92,7 @@ def _run(args: Namespace, task: Task, scratch: Path) -> int:
     from onnxino_tools.commands.serial_eval import stream
     from onnxino_tools.data import PixelOptions
     from onnxino_tools.data.inputs import image_feed
+    from onnxino_tools.emulator_process import EmulatorProcess
     from onnxino_tools.evaluate import Evaluator
 
     start = time.monotonic()
@@ -118,7 +117,7 @@ def _run(args: Namespace, task: Task, scratch: Path) -> int:
     with InferenceSession(converted.model) as session:
         data, feed = image_feed(session.model, str(task.data), PixelOptions(), split=task.split, limit=task.limit)
         evaluator = Evaluator(session, data, feed)
-        with contextlib.nullcontext(SimpleNamespace(port="emulator")) as emulator:
+        with EmulatorProcess(image, scratch, tcp=args.tcp) as emulator:
             _step(3, "emulator", f"the emulated board's serial port is {emulator.port}")
             _step(
                 4, "load", "the model goes over the serial port into the board's flash, where the firmware verifies it"
@@ -128,9 +127,7 @@ def _run(args: Namespace, task: Task, scratch: Path) -> int:
                 "evaluate",
                 f"{len(data):,} images over the serial port; every output byte is compared with the NumPy reference",
             )
-            code = stream(
-                emulator.port, converted.model, evaluator, save=args.save, as_json=args.json, emulated=True, image=image
-            )
+            code = stream(emulator.port, converted.model, evaluator, save=args.save, as_json=args.json, emulated=True)
     if code == 0:
         _next(task, time.monotonic() - start)
     return code

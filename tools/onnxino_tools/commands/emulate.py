@@ -1,4 +1,100 @@
-"""Run the emulated board; its serial port appears as a pty (Linux, macOS) or on TCP.
+"""Run the emulated board; its serial port appears as a pty, or on TCP.
 
-Other programs use it like the real board: onnxino serial-eval --port PORT. It runs until Ctrl-C.
+Other programs use it like the real board, for example: onnxino serial-eval --port PORT ... It runs until Ctrl-C. Flash
+keeps what is loaded as long as the emulator runs.
 """
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from onnxino.errors import InputError
+from onnxino_tools import arguments, ui
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+
+
+def add_arguments(parser: arguments.Parser) -> None:
+    parser.add_argument("--model", metavar="M.oxm", help="model in flash from the start (.oxm, or .onnx to convert)")
+    parser.add_argument("--image", metavar="F.bin", help="firmware image (default: the one that came with Onnxino)")
+    parser.add_argument(
+        "--tcp",
+        nargs="?",
+        const="127.0.0.1:0",
+        metavar="HOST:PORT",
+        help="serve on TCP instead of a pty; without a value: 127.0.0.1 and any free port",
+    )
+    parser.add_argument("--port-file", metavar="FILE", help="write the port's name to FILE once it is there")
+    parser.add_argument(
+        "--count",
+        choices=["auto", "native", "python", "off"],
+        default="auto",
+        help="how cycles are counted (default: auto: native where there is a C compiler)",
+    )
+    parser.add_argument(
+        "--wait-states", type=int, default=0, metavar="N", help="cycles that a data read from flash waits (default: 0)"
+    )
+    parser.add_argument("--baud-pacing", action="store_true", help="bytes take the time that they take on the wire")
+    parser.add_argument("--until-stdin-closes", action="store_true", help="end when stdin does: for parent programs")
+    arguments.add_json(parser)
+
+
+def run(args: Namespace) -> int:
+    from onnxino_tools.devices import need_emulator
+
+    need_emulator()
+    from onnxino_tools.build import firmware_image
+    from onnxino_tools.emulator.command import emulate
+
+    image, elf = firmware_image() if args.image is None else _read(args.image), b""
+    if args.image is not None and (symbols := Path(args.image).with_suffix(".elf")).is_file():
+        elf = symbols.read_bytes()
+    model = None
+    if args.model is not None:
+        from onnxino_tools.models import read_model
+
+        model = read_model(args.model)
+    if args.until_stdin_closes:
+        _end_with_stdin()
+
+    def ready(port: str) -> None:
+        if args.json:
+            ui.out_json({"port": port})
+
+    emulate(
+        image,
+        model,
+        tcp=args.tcp,
+        port_file=None if args.port_file is None else Path(args.port_file),
+        count=args.count,
+        wait_states=args.wait_states,
+        baud_pacing=args.baud_pacing,
+        elf=elf,
+        say=ui.talk,
+        ready=ready,
+    )
+    return 0
+
+
+def _read(path: str) -> bytes:
+    try:
+        return Path(path).read_bytes()
+    except OSError as e:
+        raise InputError(f"the image '{path}' cannot be read: {e.strerror}", "onnxino build makes one") from e
+
+
+def _end_with_stdin() -> None:
+    """Ends this process when stdin is closed, so that a parent that is killed leaves no emulator behind."""
+    import os
+    import signal
+    import sys
+    import threading
+
+    def wait() -> None:
+        while sys.stdin.buffer.read(4096):
+            pass
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=wait, daemon=True).start()

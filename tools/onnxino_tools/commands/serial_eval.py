@@ -59,20 +59,25 @@ def stream(
     save: str | None,
     as_json: bool,
     emulated: bool,
-    image: Path | None = None,
 ) -> int:
     """Opens the port, loads the model where needed, streams, reports and saves; returns the exit code.
 
     What is done when the link breaks or Ctrl-C comes is reported and saved before the error goes on.
     """
     from onnxino_tools.devices import open_device
+    from onnxino_tools.interrupt import Interrupt
 
     failure: BaseException | None = None
-    with open_device(port, image) as link:
+    with open_device(port) as link:
         load_if_needed(link, content)
         try:
-            with ui.Progress(len(evaluator.data), "images") as bar:
-                evaluator.run(link, bar.update)
+            with ui.Progress(len(evaluator.data), "images") as bar, Interrupt() as interrupt:
+
+                def progress(done: int) -> None:
+                    bar.update(done)
+                    interrupt.check()
+
+                evaluator.run(link, progress)
         except (LinkError, KeyboardInterrupt) as e:
             failure = e
     result = evaluator.result

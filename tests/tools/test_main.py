@@ -1,0 +1,194 @@
+"""The command line as a whole: help, wrong usage, exit codes, and what leaves through stdout and stderr."""
+
+from __future__ import annotations
+
+import io
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from onnxino import __version__
+from onnxino.errors import OnnxinoError
+from onnxino_tools import main as main_module
+from onnxino_tools import ui
+from onnxino_tools.main import COMMANDS, main
+from tests.tools.conftest import Command
+
+
+def test_help_lists_all_commands(onnxino: Command) -> None:
+    code, out, err = onnxino("--help")
+    assert (code, err) == (0, "")
+    for name, text in COMMANDS.items():
+        assert name in out
+        assert text in out
+
+
+def test_no_command_is_wrong_usage(onnxino: Command) -> None:
+    code, out, _ = onnxino()
+    assert code == 2
+    assert "usage: onnxino COMMAND" in out
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_each_command_explains_itself(onnxino: Command, name: str) -> None:
+    code, out, err = onnxino(name, "--help")
+    assert (code, err) == (0, "")
+    assert f"usage: onnxino {name}" in out
+    assert "--json" in out
+    assert onnxino("help", name)[1] == out
+
+
+def test_version(onnxino: Command) -> None:
+    assert onnxino("--version") == (0, f"onnxino {__version__}\n", "")
+
+
+@pytest.mark.parametrize(
+    ("argv", "error", "hint"),
+    [
+        (["convrt"], "there is no command 'convrt'", "did you mean: onnxino convert"),
+        (["serialeval"], "there is no command 'serialeval'", "did you mean: onnxino serial-eval"),
+        (["xyzzy"], "there is no command 'xyzzy'", "onnxino --help lists the commands"),
+        (["--frobnicate"], "there is no option '--frobnicate'", "onnxino --help"),
+        (["convert"], "the following arguments are required: MODEL.onnx", "onnxino convert --help"),
+        (["serial-eval", "--port", "x"], "required: --model, --data", "onnxino serial-eval --help"),
+        (["convert", "m", "--frob"], "unrecognized arguments: --frob", "onnxino convert --help"),
+        (["run", "m", "i", "--top", "0"], "argument --top: invalid positive value: '0'", "onnxino run --help"),
+        (["run", "m", "i", "--mean", "1,a"], "argument --mean: invalid numbers value: '1,a'", "onnxino run --help"),
+        (["run", "m", "i", "--mean", "1"], "--mean and --std need --scale", "--scale 0.00392157"),
+        (["run", "m", "i", "--scale", "1", "--std", "0"], "--std must be above 0", "divides"),
+    ],
+)
+def test_wrong_usage(onnxino: Command, argv: list[str], error: str, hint: str) -> None:
+    code, out, err = onnxino(*argv)
+    assert (code, out) == (2, "")
+    assert err.startswith("error: ")
+    assert error in err
+    assert f"hint: {hint}" in err or hint in err.split("hint: ")[1]
+
+
+def _failing(error: BaseException) -> object:
+    class Module:
+        __doc__ = "x"
+
+        @staticmethod
+        def add_arguments(parser: object) -> None: ...
+
+        @staticmethod
+        def run(args: object) -> int:
+            raise error
+
+    return Module
+
+
+@pytest.mark.parametrize(
+    ("raised", "code", "expected"),
+    [
+        (OnnxinoError("broken", "mend it"), 1, "error: broken\nhint: mend it\n"),
+        (OnnxinoError("broken"), 1, "error: broken\n"),
+        (KeyboardInterrupt(), 130, "\nerror: interrupted\n"),
+        (BrokenPipeError(), 1, ""),
+        (PermissionError(13, "Permission denied", "out.npz"), 1, "error: Permission denied: out.npz\n"),
+        (MemoryError(), 1, "error: not enough memory\n"),
+    ],
+)
+def test_one_exit_door(
+    monkeypatch: pytest.MonkeyPatch, onnxino: Command, raised: BaseException, code: int, expected: str
+) -> None:
+    monkeypatch.setattr(main_module.importlib, "import_module", lambda _: _failing(raised))
+    monkeypatch.setattr(sys, "stdout", sys.stdout)  # a broken pipe replaces it
+    assert onnxino("doctor") == (code, "", expected)
+
+
+def test_start_up_is_fast() -> None:
+    """Without numpy, onnx, unicorn, serial; the limit leaves room for a busy machine."""
+    code = "import sys; from onnxino_tools.main import main; main(['--help']); print(*sys.modules, file=sys.stderr)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = {name.split(".")[0] for name in done.stderr.split()}
+    assert not loaded & {"numpy", "onnx", "unicorn", "serial", "PIL", "onnxruntime", "flatbuffers"}
+    times: list[float] = []
+    for _ in range(3):
+        start = time.perf_counter()
+        subprocess.run([sys.executable, "-m", "onnxino_tools.main", "--help"], capture_output=True, check=True)
+        times.append(time.perf_counter() - start)
+    assert min(times) < 0.5
+
+
+class Console(io.TextIOWrapper):
+    """A console that refuses what it cannot show."""
+
+    def __init__(self, encoding: str, terminal: bool = False) -> None:
+        self.bytes = io.BytesIO()
+        self.terminal = terminal
+        super().__init__(self.bytes, encoding, "strict", write_through=True)
+
+    def isatty(self) -> bool:
+        return self.terminal
+
+
+@pytest.mark.parametrize("encoding", ["cp936", "ascii", "utf-8"])
+def test_consoles_of_every_encoding(monkeypatch: pytest.MonkeyPatch, encoding: str) -> None:
+    out, err = Console(encoding), Console(encoding)
+    monkeypatch.setattr(sys, "stdout", out)
+    monkeypatch.setattr(sys, "stderr", err)
+    text = "垃圾 ä € 😀"
+    ui.out(text)
+    ui.talk(text)
+    shown = text.encode(encoding, "backslashreplace") + b"\n"
+    assert out.bytes.getvalue() == shown
+    assert err.bytes.getvalue() == shown
+    assert main(["run", "模型😀.oxm", "x"]) == 1
+    assert "there is no model" in err.bytes.getvalue().decode(encoding)
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "utf-8"])
+def test_progress_is_for_terminals(monkeypatch: pytest.MonkeyPatch, encoding: str) -> None:
+    err = Console(encoding, terminal=True)
+    monkeypatch.setattr(sys, "stderr", err)
+    with ui.Progress(10, "images") as bar:
+        time.sleep(0.01)
+        bar.update(5)
+    text = err.bytes.getvalue().decode(encoding)
+    assert "5/10   50%" in text
+    assert "images/s" in text
+    assert "left" in text
+    assert ("━" in text) == (encoding == "utf-8")
+    assert text.endswith("\r\x1b[K")
+    silent = Console(encoding)
+    monkeypatch.setattr(sys, "stderr", silent)
+    with ui.Progress(10, "images") as bar:
+        bar.update(5)
+    assert silent.bytes.getvalue() == b""
+
+
+@pytest.mark.parametrize(("no_color", "coloured"), [("", True), ("1", False)])
+def test_no_color(monkeypatch: pytest.MonkeyPatch, no_color: str, coloured: bool) -> None:
+    err = Console("utf-8", terminal=True)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("NO_COLOR", no_color)
+    monkeypatch.setattr(sys, "stderr", err)
+    ui.error("x")
+    assert (b"\x1b[31m" in err.bytes.getvalue()) == coloured
+
+
+def test_a_reader_that_goes_is_no_error(tmp_path: Path) -> None:
+    """onnxino --help | true"""
+    command = [sys.executable, "-m", "onnxino_tools.main", "--help"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        assert process.stderr.read() == b""
+
+
+def test_json_is_ascii(capsys: pytest.CaptureFixture[str]) -> None:
+    ui.out_json({"class": "垃圾"})
+    out = capsys.readouterr().out
+    assert out.isascii()
+    assert json.loads(out) == {"class": "垃圾"}
+
+
+def test_tables_align() -> None:
+    assert ui.table([["a", 1], ["bbb", 22]], right=[1]) == ["  a     1", "  bbb  22"]
