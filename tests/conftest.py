@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 @pytest.fixture(scope="session")
 def shared() -> Path:
-    """Folder with models and datasets that are no part of the project: $ONNXINO_SHARED, or `shared` beside the checkout."""
+    """Models and datasets that are no part of the project: $ONNXINO_SHARED, or `shared` beside the checkout."""
     folder = Path(os.environ.get("ONNXINO_SHARED") or ROOT.parent / "shared")
     if not folder.is_dir():
         pytest.skip(f"no shared models and datasets at {folder}; set ONNXINO_SHARED")
