@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from onnxino.schema.codec import encode
 from onnxino_tools.main import main
-
 from tests.tools.models import tiny_model
 
 Command = Callable[..., tuple[int, str, str]]

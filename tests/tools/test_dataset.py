@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from onnxino.errors import InputError, MissingExtraError
 from onnxino_tools.data import PixelOptions, load_dataset
 from onnxino_tools.data.image_files import read_folder, read_image
 from onnxino_tools.data.inputs import feed_for, image_feed
-
 from tests.tools.conftest import tiny_arrays
 from tests.tools.models import FLOAT, INT8, UINT8, port_model
 
@@ -133,7 +133,7 @@ def test_empty_folders_are_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("how", "edges"), [("crop", (60, 60)), ("stretch", (20, 100)), ("pad", (0, 0))])
 def test_resize(tmp_path: Path, how: str, edges: tuple[int, int]) -> None:
-    """A picture of 240x80, three squares of 20, 60 and 100: what is at the left and right edge, with pad above and below."""
+    """Of a picture of 240x80, squares of 20, 60 and 100: the left and right edge, with pad the upper and lower one."""
     pixels = np.repeat(np.array([20, 60, 100], np.uint8), 80)[None].repeat(80, 0)
     Image.fromarray(pixels).save(tmp_path / "p.png")
     image = read_image(tmp_path / "p.png", 24, 24, 1, how)

@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
+
 from onnxino import __version__
 from onnxino.errors import OnnxinoError
 from onnxino_tools import main as main_module

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from onnxino.errors import InputError
 from onnxino.schema.model import ElementType, Preprocessing
 from onnxino_tools.data import PixelOptions, choose_rule
-
 from tests.tools.models import FLOAT, INT8, UINT8, port_model
 
 NONE = PixelOptions()

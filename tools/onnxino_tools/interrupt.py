@@ -8,7 +8,8 @@ from types import FrameType, TracebackType
 
 
 class Interrupt:
-    """Notes Ctrl-C, and raises KeyboardInterrupt at the next `check`. A second Ctrl-C raises at once. A context manager.
+    """Notes Ctrl-C, and raises KeyboardInterrupt at the next `check`; a second Ctrl-C raises at once. A context
+    manager.
 
     Outside of the main thread, where signals cannot be caught, it does nothing.
     """

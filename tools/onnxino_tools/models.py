@@ -9,12 +9,16 @@ from onnxino_tools import ui
 
 
 def read_model(path: str) -> bytes:
-    """The bytes of the .oxm file. Raises InputError or ConvertError."""
+    """The bytes of the .oxm file, verified. Raises InputError, ModelError or ConvertError."""
+    from onnxino.model import parse_model
+
     file = Path(path)
     if not file.is_file():
         raise InputError(f"there is no model '{path}'", "onnxino convert model.onnx makes a model file (.oxm)")
     if file.suffix == ".oxm":
-        return file.read_bytes()
+        content = file.read_bytes()
+        parse_model(content, f"'{path}'")
+        return content
     from onnxino_converter import convert
 
     content = convert(path).model

@@ -24,7 +24,7 @@ DTYPES: dict[ElementType, type[np.generic]] = {
     ElementType.UInt8: np.uint8,
     ElementType.Float32: np.float32,
 }
-_CHANNELS = (1, 3, 4)  # numbers of channels by which an image-shaped input is recognised
+_CHANNELS = ((1, 3), (4,))  # numbers of channels by which an image-shaped input is recognised, likelier ones first
 
 
 @dataclass(frozen=True)
@@ -155,7 +155,8 @@ def _layout(
     }
     if wish is not None:
         return (wish, *found[wish])
-    likely = [k for k, v in found.items() if v[2] in _CHANNELS] or list(found)
+    by_channels = [[k for k, v in found.items() if v[2] in channels] for channels in _CHANNELS]
+    likely = next(filter(None, by_channels), list(found))
     if len(likely) > 1 and image is not None:
         likely = [k for k in likely if found[k] == image] or likely
     if len(likely) > 1:

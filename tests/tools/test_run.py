@@ -1,0 +1,100 @@
+"""run: images of every kind, top classes, JSON and saved arrays."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from onnxino.schema.codec import encode
+from tests.tools.conftest import Command
+from tests.tools.models import tiny_model
+
+Image = pytest.importorskip("PIL.Image")
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> Path:
+    """0.png has its upper row white, 1.png the second, 2.png the third."""
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    for i in range(3):
+        pixels = np.zeros((4, 4), np.uint8)
+        pixels[i] = 255
+        Image.fromarray(pixels).save(folder / f"{i}.png")
+    return folder
+
+
+def test_a_folder(onnxino: Command, tiny: Path, pictures: Path) -> None:
+    code, out, _ = onnxino("run", tiny, pictures, "--top", 2)
+    assert code == 0
+    lines = out.splitlines()
+    assert [line.split()[1:3] for line in lines] == [["0", "127.000"], ["1", "127.000"], ["2", "127.000"]]
+    assert lines[0].startswith(str(pictures / "0.png"))
+
+
+@pytest.mark.parametrize("backend", ["numpy", "c"])
+def test_json(onnxino: Command, tiny: Path, pictures: Path, backend: str, c_backend_missing: str | None) -> None:
+    if backend == "c" and c_backend_missing:
+        pytest.skip(c_backend_missing)
+    code, out, _ = onnxino("run", tiny, pictures / "1.png", "--json", "--top", 1, "--backend", backend)
+    assert code == 0
+    assert json.loads(out) == {
+        "images": [
+            {
+                "image": str(pictures / "1.png"),
+                "prediction": 1,
+                "class": "1",
+                "top": [{"class": "1", "value": 127.0}],
+                "cycles": None,
+            }
+        ]
+    }
+
+
+def test_the_models_labels_are_shown(onnxino: Command, tmp_path: Path, pictures: Path) -> None:
+    (tmp_path / "m.oxm").write_bytes(encode(tiny_model(labels=["sky", "wood", "earth"])))
+    _, out, _ = onnxino("run", tmp_path / "m.oxm", pictures / "2.png")
+    assert out.split()[1:] == ["earth", "127.000", "sky", "0.000", "wood", "0.000"]
+
+
+def test_arrays_and_files_together(onnxino: Command, tiny: Path, tiny_data: Path, pictures: Path, tmp_path: Path) -> None:
+    target = tmp_path / "s.npz"
+    code, out, _ = onnxino("run", tiny, tiny_data, pictures / "0.png", "--save", target)
+    assert code == 0
+    assert len(out.splitlines()) == 13
+    assert f"{tiny_data}[11]" in out
+    with np.load(target) as saved:
+        assert saved["predictions"].tolist() == [0, 1, 2] * 4 + [0]
+        assert saved["outputs"].shape == (13, 3)
+        assert saved["inputs"].shape == (13, 4, 4, 1)
+        assert saved["names"][12].endswith("0.png")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["no.png"], "there is no file or folder 'no.png'"),
+        (["{empty}"], "holds no images"),
+        (["{picture}", "--backend", "/dev/ttyNOPE7"], "there is no serial port /dev/ttyNOPE7"),
+    ],
+)
+def test_errors(
+    onnxino: Command, tiny: Path, pictures: Path, tmp_path: Path, arguments: list[str], message: str
+) -> None:
+    (tmp_path / "empty").mkdir()
+    places = {"empty": tmp_path / "empty", "picture": pictures / "0.png"}
+    code, out, err = onnxino("run", tiny, *(a.format(**places) for a in arguments))
+    assert (code, out) == (1, "")
+    assert message in err
+
+
+def test_a_model_without_image_input(onnxino: Command, tmp_path: Path, pictures: Path) -> None:
+    model = tiny_model()
+    model.inputs[0].shape = np.array([-1, 16], np.int32)
+    model.inputs[0].dimension_names = ["batch", ""]
+    (tmp_path / "m.oxm").write_bytes(encode(model))
+    code, _, err = onnxino("run", tmp_path / "m.oxm", pictures / "0.png")
+    assert code == 1
+    assert "input 'x' of shape [?, 16] is not the shape of an image" in err

@@ -1,0 +1,227 @@
+"""serial-eval: figures, exit codes, what is saved, and what is left when the device dies or Ctrl-C comes."""
+
+from __future__ import annotations
+
+import json
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from onnxino import InferenceSession
+from onnxino.schema.codec import encode
+from onnxino_tools import devices
+from tests.tools.conftest import Command, tiny_arrays
+from tests.tools.fake_link import FakeLink, dying
+from tests.tools.models import tiny_model
+
+KEYS = [
+    "images",
+    "accuracy",
+    "bytes_compared",
+    "bytes_different",
+    "latency_ms_median",
+    "latency_ms_p95",
+    "link_errors",
+    "confusion_matrix",
+]
+Connect = Callable[..., FakeLink]
+
+
+@pytest.fixture
+def connect(monkeypatch: pytest.MonkeyPatch) -> Connect:
+    """Puts a FakeLink behind every port."""
+
+    def put(link: FakeLink) -> FakeLink:
+        monkeypatch.setattr(devices, "open_device", lambda port: link)
+        return link
+
+    return put
+
+
+def test_figures(onnxino: Command, connect: Connect, tiny: Path, tiny_data: Path) -> None:
+    link = connect(FakeLink())
+    code, out, err = onnxino("serial-eval", "--port", "P", "--model", tiny, "--data", tiny_data, "--json")
+    result = json.loads(out)
+    assert code == 0
+    assert list(result) == KEYS
+    assert result == {
+        "images": 12,
+        "accuracy": 1.0,
+        "bytes_compared": 36,
+        "bytes_different": 0,
+        "latency_ms_median": 6.5,
+        "latency_ms_p95": pytest.approx(11.45),
+        "link_errors": 0,
+        "confusion_matrix": [[4, 0, 0], [0, 4, 0], [0, 0, 4]],
+    }
+    assert "input: pixel / 255 as float32" in err
+    assert link.closed
+    assert link.loads == 1
+
+
+def test_text(onnxino: Command, connect: Connect, tiny: Path, tiny_data: Path) -> None:
+    connect(FakeLink())
+    code, out, _ = onnxino("serial-eval", "--port", "P", "--model", tiny, "--data", tiny_data, "--split", "test")
+    assert code == 0
+    assert "accuracy         100.00% (6 of 6)" in out
+    assert "bytes different  0" in out
+    assert "3.50 ms median, 5.75 ms 95th percentile (measured by the device)" in out
+    assert "          top  middle  low" in out
+    assert "  middle    .       2    ." in out
+
+
+def test_a_model_that_is_there_is_not_loaded_again(
+    onnxino: Command, connect: Connect, tiny: Path, tiny_data: Path
+) -> None:
+    link = connect(FakeLink())
+    for _ in range(2):
+        assert onnxino("serial-eval", "--port", "P", "--model", tiny, "--data", tiny_data)[0] == 0
+    assert link.loads == 1
+
+
+def test_a_byte_that_differs_fails(onnxino: Command, connect: Connect, tiny: Path, tiny_data: Path) -> None:
+    connect(FakeLink(flip=(2, 5)))
+    code, out, err = onnxino("serial-eval", "--port", "P", "--model", tiny, "--data", tiny_data, "--json")
+    assert code == 1
+    assert json.loads(out)["bytes_different"] == 2
+    assert "error: 2 output bytes differ from the reference" in err
+    assert "hint: onnxino verify" in err
+
+
+def test_save(onnxino: Command, connect: Connect, tiny: Path, tiny_data: Path, tmp_path: Path) -> None:
+    connect(FakeLink())
+    target = tmp_path / "new" / "saved.npz"
+    argv = ["serial-eval", "--port", "P", "--model", tiny, "--data", tiny_data, "--save", target]
+    assert onnxino(*argv)[0] == 0
+    with np.load(target) as saved:
+        assert saved["inputs"].shape == (12, 4, 4, 1)
+        assert saved["inputs"].dtype == np.float32
+        expected = InferenceSession(tiny).run(None, {"x": saved["inputs"]})[0]
+        assert np.array_equal(saved["outputs"], expected)
+        assert saved["predictions"].tolist() == saved["labels"].tolist() == [0, 1, 2] * 4
+        assert saved["latency_ms"].tolist() == [float(i) for i in range(1, 13)]
+        assert saved["bytes_different"].sum() == 0
+        assert saved["classes"].tolist() == ["top", "middle", "low"]
+
+
+@pytest.mark.parametrize("done", [0, 5])
+def test_a_device_that_dies_in_the_middle(
+    onnxino: Command, connect: Connect, tiny: Path, tiny_data: Path, tmp_path: Path, done: int
+) -> None:
+    connect(FakeLink(dying(done)))
+    argv = ["serial-eval", "--port", "P", "--model", tiny, "--data", tiny_data, "--json", "--save", tmp_path / "s.npz"]
+    code, out, err = onnxino(*argv)
+    assert code == 1
+    assert json.loads(out)["images"] == done
+    assert json.loads(out)["bytes_compared"] == 3 * done
+    assert f"{done} of 12 images were done" in err
+    assert "error: the device at fake does not answer" in err
+    with np.load(tmp_path / "s.npz") as saved:
+        assert len(saved["predictions"]) == done
+
+
+def test_ctrl_c(onnxino: Command, connect: Connect, tiny: Path, tiny_data: Path, tmp_path: Path) -> None:
+    def press(n: int) -> None:
+        if n == 3:
+            signal.raise_signal(signal.SIGINT)
+
+    connect(FakeLink(press))
+    argv = ["serial-eval", "--port", "P", "--model", tiny, "--data", tiny_data, "--json", "--save", tmp_path / "s.npz"]
+    code, out, err = onnxino(*argv)
+    assert code == 130
+    assert json.loads(out)["images"] == 4  # the image under way was finished
+    assert "4 of 12 images were done" in err
+    assert "error: interrupted" in err
+    assert len(np.load(tmp_path / "s.npz")["predictions"]) == 4
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_ctrl_c_twice_does_not_wait(onnxino: Command, connect: Connect, tiny: Path, tiny_data: Path) -> None:
+    def press(n: int) -> None:
+        if n == 3:
+            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(signal.SIGINT)
+
+    connect(FakeLink(press))
+    code, out, _ = onnxino("serial-eval", "--port", "P", "--model", tiny, "--data", tiny_data, "--json")
+    assert code == 130
+    assert json.loads(out)["images"] == 3
+
+
+def test_without_labels(onnxino: Command, connect: Connect, tiny: Path, tmp_path: Path) -> None:
+    connect(FakeLink())
+    np.save(tmp_path / "d.npy", tiny_arrays()["images"])
+    code, out, _ = onnxino("serial-eval", "--port", "P", "--model", tiny, "--data", tmp_path / "d.npy", "--json")
+    result = json.loads(out)
+    assert code == 0
+    assert (result["images"], result["accuracy"], result["confusion_matrix"]) == (12, None, None)
+
+
+def test_the_model_orders_the_classes(onnxino: Command, connect: Connect, tmp_path: Path, tiny_data: Path) -> None:
+    """The model calls its outputs low, top, middle; the data counts top, middle, low."""
+    connect(FakeLink())
+    path = tmp_path / "other.oxm"
+    path.write_bytes(encode(tiny_model(labels=["low", "top", "middle"])))
+    _, out, _ = onnxino("serial-eval", "--port", "P", "--model", path, "--data", tiny_data, "--json")
+    assert json.loads(out)["confusion_matrix"] == [[0, 0, 4], [4, 0, 0], [0, 4, 0]]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"classes": np.array(["a", "b", "c", "d"])}, "has 4 classes, the model has 3 outputs"),
+        ({"labels": np.arange(12), "classes": None}, "has labels 0 to 11, the model has 3 outputs"),
+        ({"images": np.zeros((12, 5, 4, 1), np.uint8)}, "holds images of 5x4x1 (height x width x channels)"),
+    ],
+)
+def test_data_that_does_not_fit(
+    onnxino: Command, tiny: Path, tmp_path: Path, change: dict[str, object], message: str
+) -> None:
+    arrays = {key: value for key, value in (tiny_arrays() | change).items() if value is not None}
+    np.savez(tmp_path / "d.npz", **arrays)
+    code, out, err = onnxino("serial-eval", "--port", "P", "--model", tiny, "--data", tmp_path / "d.npz")
+    assert (code, out) == (1, "")
+    assert message in err
+
+
+@pytest.mark.parametrize(
+    ("port", "message"),
+    [
+        ("/dev/ttyNOPE7", "there is no serial port /dev/ttyNOPE7"),
+        ("socket://127.0.0.1:1", "cannot connect to socket://127.0.0.1:1"),
+        ("socket://nothing", "'socket://nothing' is not an address"),
+    ],
+)
+def test_a_port_that_does_not_exist(onnxino: Command, tiny: Path, tiny_data: Path, port: str, message: str) -> None:
+    code, out, err = onnxino("serial-eval", "--port", port, "--model", tiny, "--data", tiny_data)
+    assert (code, out) == (1, "")
+    assert f"error: {message}" in err
+    assert "hint: " in err
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda data: data[:100], "bytes"),
+        (lambda data: data[:200] + bytes([data[200] ^ 4]) + data[201:], "CRC"),
+        (lambda data: b"", "tiny.oxm' is not an Onnxino model"),
+        (lambda data: b"hello" * 100, "not a"),
+    ],
+)
+def test_a_damaged_model(
+    onnxino: Command, tiny: Path, tiny_data: Path, damage: Callable[[bytes], bytes], message: str
+) -> None:
+    tiny.write_bytes(damage(tiny.read_bytes()))
+    code, out, err = onnxino("serial-eval", "--port", "emulator", "--model", tiny, "--data", tiny_data)
+    assert (code, out) == (1, "")
+    assert err.startswith("error: ")
+    assert message in err
+
+
+def test_a_model_that_is_not_there(onnxino: Command, tiny_data: Path) -> None:
+    code, _, err = onnxino("serial-eval", "--port", "emulator", "--model", "none.oxm", "--data", tiny_data)
+    assert code == 1
+    assert "error: there is no model 'none.oxm'\nhint: onnxino convert" in err
