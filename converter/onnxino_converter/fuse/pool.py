@@ -24,10 +24,16 @@ def average_pool_node(
 ) -> Node:
     result.quantization = yq
     window: Window = node.attributes["window"]
-    if covers_image(window, x.shape):  # ONNX Runtime then takes the integer formula of GlobalAveragePool
+    if covers_image(window, x.shape) and exactness == Exactness.Exact:  # the integer formula of GlobalAveragePool
         return Node("Mean", node.name, [x], [result], spec=MeanSpec((2, 3), xq, yq, exactness))
+    if exactness == Exactness.Step:  # float32 there: the zero point is added after rounding, as in a domain where it is 0
+        domain = 0 if yq.device_zero_point == 0 else 128
     spec = AveragePoolSpec(window, node.attributes["include_pad"], xq, yq, domain, exactness)
     return Node("AveragePool", node.name, [x], [result], spec=spec)
+
+
+def whole_image(shape: Shape) -> Window:
+    return Window((shape[2], shape[3]), (1, 1), (1, 1), (0, 0, 0, 0))
 
 
 def covers_image(window: Window, shape: Shape) -> bool:
@@ -36,18 +42,19 @@ def covers_image(window: Window, shape: Shape) -> bool:
 
 
 def fuse_global_average_pool(pattern: Pattern) -> list[Node]:
-    return _mean(pattern, (2, 3))
+    node = pattern.head
+    x = pattern.activation(node.input(0))
+    domain, exactness = pattern.arithmetic([x], "any")
+    result, after = clamp_after(pattern)
+    node.attributes["window"] = whole_image(x.value.shape)
+    node.attributes["include_pad"] = False
+    return [average_pool_node(node, x.value, x.quantization(node), pattern.y, result, domain, exactness), *after]
 
 
 def fuse_reduce_mean(pattern: Pattern) -> list[Node]:
-    return _mean(pattern, pattern.head.attributes["axes"], Exactness.Step)  # ONNX Runtime computes it in float32
-
-
-def _mean(pattern: Pattern, axes: tuple[int, ...], exactness: Exactness | None = None) -> list[Node]:
     node = pattern.head
     x = pattern.activation(node.input(0))
     result, after = clamp_after(pattern)
     result.quantization = pattern.y
-    exactness = pattern.arithmetic([x], "any")[1] if exactness is None else exactness
-    spec = MeanSpec(axes, x.quantization(node), pattern.y, exactness)
+    spec = MeanSpec(node.attributes["axes"], x.quantization(node), pattern.y, Exactness.Step)  # float32 there
     return [Node("Mean", node.name, [x.value], [result], spec=spec), *after]
