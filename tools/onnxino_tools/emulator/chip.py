@@ -51,6 +51,13 @@ class Engine(Protocol):
 
     def cycle_count(self) -> int: ...
 
+    def cycle_counter_read(self) -> None: ...
+
+    def flash_changed(self) -> None: ...
+
+    def sent(self) -> None:
+        """The device sent something to the host."""
+
     def access(self) -> None:
         """Called for each register access (lets time pass where blocks are not counted)."""
 
@@ -71,10 +78,11 @@ class Bus:
         self.dwt = Dwt(engine, self.system)
         self.ppi = Ppi(self, self._trigger)
         self.uarte0 = Uarte(self, 0x40002000, 2, rx_pin=RX_PIN, tx_pin=TX_PIN, paced=paced)
+        self.uarte0.on_sent = engine.sent
         self.uarte1 = Uarte(self, 0x40028000, 40, rx_pin=-1, tx_pin=-1)
         self.power = ClockPower(self, self._hfxo)
         self.gpio = Gpio(self)
-        self.nvmc = Nvmc(self, memory, engine.stall)
+        self.nvmc = Nvmc(self, memory, engine.stall, engine.flash_changed)
         self.watchdog = Watchdog(self, lambda: engine.request_reset(RESET_WATCHDOG))
         self.timers = [
             Timer(self, base, irq, f"TIMER{i}", 4 if i < 3 else 6)
@@ -118,8 +126,8 @@ class Bus:
     def set_line(self, irq: int, level: bool) -> None:
         self.nvic.set_line(irq, level)
 
-    def publish(self, event: int) -> None:
-        self.ppi.publish(event)
+    def publish(self, event: int, times: int = 1) -> None:
+        self.ppi.publish(event, times)
 
     def request_stop(self) -> None:
         self._engine.request_stop()
@@ -131,10 +139,10 @@ class Bus:
         self._engine.warn(text)
 
     # --- inside -----------------------------------------------------------------------------------------------------------
-    def _trigger(self, task: int) -> None:
+    def _trigger(self, task: int, times: int) -> None:
         peripheral = self._by_base.get(task & -PAGE)
         if peripheral is not None:
-            peripheral.write(task & (PAGE - 1), 1)
+            peripheral.trigger(task & (PAGE - 1), times)
 
     def _hfxo(self, running: bool) -> None:
         self.uarte0.hfxo_running = self.uarte1.hfxo_running = running
@@ -179,7 +187,7 @@ class Bus:
         def read(offset: int, size: int) -> int:
             try:
                 return inner(offset, size)
-            except Exception as error:
+            except BaseException as error:  # Ctrl-C too
                 self._keep(error)
                 return 0
 
@@ -189,13 +197,13 @@ class Bus:
         def write(offset: int, size: int, value: int) -> None:
             try:
                 inner(offset, size, value)
-            except Exception as error:
+            except BaseException as error:  # Ctrl-C too
                 self._keep(error)
 
         return write
 
-    def _keep(self, error: Exception) -> None:
+    def _keep(self, error: BaseException) -> None:
         self.error = self.error or error
         self._engine.request_stop()
 
-    error: Exception | None = None
+    error: BaseException | None = None

@@ -53,6 +53,8 @@ class Instruction:
     writes_pc: bool
     literal: bool  # loads from a pc-relative address
     text: str
+    address_base: str = ""  # register that the address starts from
+    displacement: int = 0  # added to it; 0 where the base is used first and changed afterwards
 
     @property
     def is_branch(self) -> bool:
@@ -91,6 +93,7 @@ def instruction(insn: Any) -> Instruction:
     registers: list[str] = []
     address_registers: set[str] = set()
     indexed = False
+    base, displacement = "", 0
     for operand in insn.operands:
         if operand.type == 1:  # register
             registers.append(insn.reg_name(operand.reg))
@@ -98,6 +101,7 @@ def instruction(insn: Any) -> Instruction:
             parts = [insn.reg_name(r) for r in (operand.mem.base, operand.mem.index) if r]
             address_registers.update(parts)
             indexed = bool(operand.mem.index)
+            base, displacement = (parts or [""])[0], 0 if insn.post_index else operand.mem.disp
     writes_pc = "pc" in registers and (
         name.startswith(("pop", "ldm")) or (name in ("ldr", "mov", "add") and registers[0] == "pc")
     )
@@ -105,7 +109,7 @@ def instruction(insn: Any) -> Instruction:
     reads = _float_reads(name, registers) if name.startswith("v") else frozenset[str]()
     return Instruction(
         insn.address, insn.size, name, conditional, tuple(registers), frozenset(address_registers), indexed, reads,
-        writes_pc, literal, f"{insn.mnemonic} {insn.op_str}".strip(),
+        writes_pc, literal, f"{insn.mnemonic} {insn.op_str}".strip(), base, displacement,
     )  # fmt: skip
 
 

@@ -17,13 +17,16 @@ from onnxino.errors import InputError, MissingExtraError, OnnxinoError
 from onnxino_tools.emulator.blocks import Block, BlockDecoder
 from onnxino_tools.emulator.chip import Bus
 from onnxino_tools.emulator.core import ENTRY_CYCLES, RETURN_CYCLES, Core
+from onnxino_tools.emulator.costs import Instruction, cost
 from onnxino_tools.emulator.counting import Counter, CounterState, NativeCounter, PythonCounter, load_native, map_watched, new_state
 from onnxino_tools.emulator.fault import EmulatorFault
 from onnxino_tools.emulator.memory import RAM_ALIAS, RAM_BASE, RAM_SIZE, WATCHED_BASE, WATCHED_SIZE, Memory
 from onnxino_tools.emulator.peripherals.clock_power import RESET_SOFT
 from onnxino_tools.emulator.peripherals.misc import ficr, uicr
 from onnxino_tools.emulator.peripherals.nvic import HARDFAULT, SVC
+from onnxino_tools.emulator.replay import Replay
 from onnxino_tools.emulator.scheduler import NEVER, Scheduler
+from onnxino_tools.emulator.strict import AlignmentCheck
 from onnxino_tools.emulator.symbols import Symbols
 
 _NO_END = 0xF0000000  # an address that no code reaches
@@ -39,9 +42,11 @@ class Machine:
 
     `image` is linked at `board.image_address`, vectors first; `model` (an .oxm file) is placed at `board.model_address`.
     `count`: "native" (compiled hook), "python" (slow hook), "off" (no counting, no time while the core computes), or "auto":
-    native where a C compiler is at hand, else the Python hook.
+    native where a C compiler is at hand, else each kind of request is counted once per model and repeated (`count_note` says so).
     `wait_states`: cycles added for each word that is read as data from flash (docs/emulator.md says which reads are seen).
-    `baud_pacing`: bytes take their time on the wire. `elf`: for names in fault messages.
+    `baud_pacing`: bytes take their time on the wire. `elf`: for names in fault messages. `strict`: also checks the alignment of each
+    LDRD, LDM, VLDR and their kin (slow). `faults`: "raise" an EmulatorFault, or "deliver" those of the core to the firmware's HardFault
+    handler as the chip does.
     Raises InputError if image or model do not fit, MissingExtraError without unicorn and capstone.
     """
 
@@ -54,6 +59,8 @@ class Machine:
         wait_states: int = 0,
         baud_pacing: bool = False,
         elf: bytes = b"",
+        strict: bool = False,
+        faults: str = "raise",
         board: Board = NANO33BLE,
     ) -> None:
         try:
@@ -80,6 +87,9 @@ class Machine:
         self.memory.flash_write(board.image_address, image)
         if model is not None:
             self.memory.flash_write(board.model_address, model)
+        self.count_note: str | None = None
+        self._replay: Replay | None = None
+        self._deliver = faults == "deliver"
         self._counter = self._make_counter(count)
         self._hooked = False
         self._counting = count != "off"
@@ -87,9 +97,11 @@ class Machine:
         self.memory.map_flash(self._watch if wait_states else None)
         self.bus.map()
         self.uc.hook_add(unicorn.UC_HOOK_INTR, self._on_interrupt)
+        self._strict = AlignmentCheck(self.uc, self.core, self._decoder, self.fault) if strict else None
         self._interrupt: int | None = None
         self._fault: EmulatorFault | None = None
         self._reset_reason = 0
+        self.delivered: list[EmulatorFault] = []
         self._sleeping = False
         self._check_fpu = False
         self.resets = 0
@@ -123,6 +135,8 @@ class Machine:
 
     def uart_write(self, data: bytes) -> None:
         """Host -> device."""
+        if self._replay is not None and data:
+            self._replay.received(data)
         self.bus.uarte0.host_write(data)
 
     def uart_read(self) -> bytes:
@@ -188,7 +202,7 @@ class Machine:
             return "idle"
         if not self._sleeping:
             if self._hooked and not self._counting and self._started():
-                self._unhook()
+                self._set_hook(False)
             self._take_pending()
             self._execute()
         return None
@@ -330,9 +344,7 @@ class Machine:
         stack, start = (int.from_bytes(self.memory.flash_read(base + at, 4), "little") for at in (0, 4))
         self.core.reset(stack, start)
         self.rights_changed()
-        if self._counter is not None and not self._hooked:
-            self._counter.install()
-            self._hooked = True
+        self._set_hook(True)
         self._state.taken = self._state.next = self._state.flags = 0
 
     # --- counting ---------------------------------------------------------------------------------------------------------
@@ -345,6 +357,12 @@ class Machine:
             except OnnxinoError:
                 if count == "native":
                     raise
+        if count == "auto":
+            self._replay = Replay(self._state, self._set_hook)
+            self.count_note = (
+                "no C compiler found: cycles are counted once per model and kind of request, and repeated for the following ones "
+                "(pip install 'onnxino[toolchain]' counts them all)"
+            )
         return PythonCounter(self.uc, self._state, self._decode)
 
     def _started(self) -> bool:
@@ -352,10 +370,15 @@ class Machine:
         bus = self.bus
         return bus.system.fpu_enabled and bus.uarte0.listening
 
-    def _unhook(self) -> None:
-        if self._counter is not None:
+    def _set_hook(self, on: bool) -> None:
+        if self._counter is None or on == self._hooked or (not on and not self._started()):
+            return
+        if on:
+            self._counter.install()
+            self._state.taken = self._state.next = 0
+        else:
             self._counter.remove()
-            self._hooked = False
+        self._hooked = on
 
     def _watch(self) -> None:
         library = self._counter.library if isinstance(self._counter, NativeCounter) else None
@@ -370,7 +393,7 @@ class Machine:
         """Looks at a block before its first execution: its cost, and whether the core may execute it."""
         try:
             block, insns = self._decoder.decode(address, size)
-        except Exception as error:
+        except BaseException as error:
             self.bus.error = error
             return None
         if not self.bus.system.mpu.may_execute(address):
@@ -418,10 +441,34 @@ class Machine:
         self.request_stop()
 
     def _raise(self) -> None:
+        """Raises the fault that was noted, or starts the firmware's HardFault handler."""
         fault = self._fault
         assert fault is not None
         registers = self.core.registers()
-        raise fault.located(registers, self._symbols.name)
+        self._uncount(fault, registers["pc"])
+        fault.located(registers, self._symbols.name)
+        if not self._deliver or fault.status is None:
+            raise fault
+        if HARDFAULT in self.bus.nvic.active:
+            fault.message = f"fault inside of the HardFault handler, the core locks up: {fault.message}"
+            raise fault
+        self._fault = None
+        self.delivered.append(fault)
+        self.bus.system.set_fault_status(fault.status, 1 << 30, fault.address)
+        self._enter(HARDFAULT)
+
+    def _uncount(self, fault: EmulatorFault, pc: int) -> None:
+        """Takes back the instructions of a block that were counted when it began but not executed."""
+        state = self._state
+        if not self._hooked or fault.kind in ("fpu-disabled", "execute-never") or not state.address <= pc < state.next:
+            return
+        rest = self._decoder.instructions(pc, state.next - pc)
+        state.instructions -= len(rest)
+        before: Instruction | None = None
+        for insn in rest:
+            state.cycles -= cost(insn, before)
+            before = insn
+        state.taken = 0
 
     def warn(self, text: str) -> None:
         if text not in self.warnings:
@@ -440,6 +487,18 @@ class Machine:
 
     def cycle_count(self) -> int:
         return self._state.cycles
+
+    def cycle_counter_read(self) -> None:
+        if self._replay is not None:
+            self._replay.read((self.core["lr"], self.core["sp"]))
+
+    def flash_changed(self) -> None:
+        if self._replay is not None:
+            self._replay.forget()
+
+    def sent(self) -> None:
+        if self._replay is not None:
+            self._replay.sent()
 
     def access(self) -> None:
         if not self._hooked:

@@ -95,16 +95,17 @@ class Memory:
         value &= (1 << 8 * size) - 1
         if address < FLASH_SIZE:
             return self.store_to_flash(address, size, value)
-        self.note(EmulatorFault("bus", f"store of {size} bytes to 0x{address:08x}, which is read-only (FICR or UICR)"))
+        self.note(EmulatorFault("bus", f"store of {size} bytes to 0x{address:08x}, which is read-only (FICR or UICR)", address=address))
         return False
 
     def _unmapped(self, _uc: Any, access: int, address: int, size: int, value: int, _user: Any) -> bool:
         unicorn = self._unicorn
         if access in (unicorn.UC_MEM_FETCH_UNMAPPED, unicorn.UC_MEM_FETCH_PROT):
-            what = f"jump to 0x{address:08x}, where there is no code"
-        elif access == unicorn.UC_MEM_WRITE_UNMAPPED:
+            self.note(EmulatorFault("jump", f"jump to 0x{address:08x}, where there is no code"))
+            return False
+        if access == unicorn.UC_MEM_WRITE_UNMAPPED:
             what = f"store of {size} bytes (0x{value & 0xFFFFFFFF:x}) to 0x{address:08x}, where there is nothing"
         else:
             what = f"load of {size} bytes from 0x{address:08x}, where there is nothing"
-        self.note(EmulatorFault("unmapped", what))
+        self.note(EmulatorFault("unmapped", what, address=address))
         return False

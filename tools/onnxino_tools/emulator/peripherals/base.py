@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from onnxino_tools.emulator.fault import EmulatorFault
     from onnxino_tools.emulator.scheduler import Scheduler
 
+STOP = 0x04  # in most peripherals: harmless where nothing runs
 RAM_BASE = 0x20000000
 RAM_SIZE = 0x40000
 
@@ -26,8 +27,8 @@ class Chip(Protocol):
     def set_line(self, irq: int, level: bool) -> None:
         """Level of a peripheral's interrupt line into the NVIC."""
 
-    def publish(self, event: int) -> None:
-        """An event happened at this register address: PPI channels may trigger tasks."""
+    def publish(self, event: int, times: int = 1) -> None:
+        """An event happened at this register address so many times: PPI channels may trigger tasks."""
 
     def request_stop(self) -> None:
         """Leave the engine at the next block boundary."""
@@ -97,6 +98,11 @@ class Peripheral:
                     self.unknown("write", offset)
                 self.registers[offset] = value
 
+    def trigger(self, offset: int, times: int) -> None:
+        """A task triggered by PPI."""
+        for _ in range(times):
+            self.write(offset, 1)
+
     def reset(self) -> None:
         """Back to the state after a reset; subclasses set their registers."""
         self.events.clear()
@@ -104,12 +110,12 @@ class Peripheral:
         self.update_line()
 
     # --- what the peripheral does -----------------------------------------------------------------------------------------
-    def event(self, offset: int) -> None:
-        """Sets an event, its interrupt line, and triggers what PPI connects to it."""
+    def event(self, offset: int, times: int = 1) -> None:
+        """Sets an event, its interrupt line, and triggers (so many times) what PPI connects to it."""
         self.events.add(offset)
         if self.interrupts >> ((offset - 0x100) >> 2) & 1:
             self.update_line()
-        self.chip.publish(self.base + offset)
+        self.chip.publish(self.base + offset, times)
 
     def clear_event(self, offset: int) -> None:
         self.events.discard(offset)
@@ -149,7 +155,7 @@ class Quiet(Peripheral):
         return self.registers.get(offset, 0)
 
     def write(self, offset: int, value: int) -> None:
-        if offset < 0x100 and value:
+        if offset < 0x100 and value and offset != STOP:
             self.chip.warn(f"task 0x{self.base + offset:08x} of {self.name}, which is not modelled")
         self.registers[offset] = value
 

@@ -27,14 +27,15 @@ class FlashAccess(Protocol):
 
 
 class Nvmc(Peripheral):
-    """`stall(cycles)` lets time pass while the core stands still."""
+    """`stall(cycles)` lets time pass while the core stands still; `changed()` is called after each erase."""
 
     name = "NVMC"
 
-    def __init__(self, chip: Chip, flash: FlashAccess, stall: Callable[[int], None]) -> None:
+    def __init__(self, chip: Chip, flash: FlashAccess, stall: Callable[[int], None], changed: Callable[[], None]) -> None:
         super().__init__(chip, 0x4001E000)
         self._flash = flash
         self._stall = stall
+        self._changed = changed
         self._writes: dict[int, int] = {}  # word address -> writes since its page was erased
         self.readers = {0x400: lambda: 1, 0x408: lambda: 1}
         self.writers = {0x508: self._erase_page, 0x50C: self._erase_all, 0x504: self._configure, 0x518: self._erase_partial}
@@ -59,6 +60,7 @@ class Nvmc(Peripheral):
         for word in range(page, page + PAGE_SIZE, 4):
             self._writes.pop(word, None)
         self.erased_pages += 1
+        self._changed()
         self._stall(ERASE_CYCLES)
 
     def _erase_partial(self, address: int) -> None:

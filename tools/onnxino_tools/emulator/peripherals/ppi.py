@@ -10,11 +10,11 @@ CHANNELS = 20  # programmable ones; the twelve with fixed ends connect periphera
 
 
 class Ppi(Peripheral):
-    """`trigger(address)` writes 1 to a task register."""
+    """`trigger(address, times)` writes 1 to a task register so many times."""
 
     name = "PPI"
 
-    def __init__(self, chip: Chip, trigger: Callable[[int], None]) -> None:
+    def __init__(self, chip: Chip, trigger: Callable[[int, int], None]) -> None:
         super().__init__(chip, 0x4001F000)
         self._trigger = trigger
         self._groups = [0] * 6
@@ -57,7 +57,7 @@ class Ppi(Peripheral):
                 ends = (self.registers[0x514 + 8 * n], self.registers[0x910 + 4 * n])
                 self._routes.setdefault(event, []).extend(task for task in ends if task)
 
-    def publish(self, event: int) -> None:
+    def publish(self, event: int, times: int) -> None:
         if self._routes:
             for task in self._routes.get(event, ()):
-                self._trigger(task)
+                self._trigger(task, times)

@@ -26,6 +26,9 @@ class CoreControl(Protocol):
         """Cycles in which the core ran, since the machine was made."""
         ...
 
+    def cycle_counter_read(self) -> None:
+        """CYCCNT is about to be read by the firmware."""
+
     def warn(self, text: str) -> None: ...
 
 
@@ -172,14 +175,18 @@ class Dwt:
         if offset == 0:
             return self._ctrl
         if offset == 4:
-            return (self._control.cycle_count() + self._offset if self._running else self._frozen) & 0xFFFFFFFF
+            self._control.cycle_counter_read()
+            return self._count()
         return self._plain.get(offset, 0)
+
+    def _count(self) -> int:
+        return (self._control.cycle_count() + self._offset if self._running else self._frozen) & 0xFFFFFFFF
 
     def write(self, offset: int, size: int, value: int) -> None:
         if not self._system.demcr >> 24 & 1:
             self._control.warn("DWT register written while DEMCR.TRCENA is 0: ignored")
             return
-        count = self.read(4, 4)
+        count = self._count()
         if offset == 0:
             self._ctrl = 0x40000000 | value & 0x0FFFFFFF
             self._set(count)

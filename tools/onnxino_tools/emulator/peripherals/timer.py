@@ -89,6 +89,15 @@ class Timer(Peripheral):
                 if compare & self._mask == self._value:
                     self._matched(i)
 
+    def trigger(self, offset: int, times: int) -> None:
+        """Counts many at once where no compare register lies between."""
+        mask, value = self._mask, self._value
+        counting = offset == 0x08 and self.is_counter and self._running
+        if counting and not any(0 < (compare - value & mask) <= times for compare in self._compare):
+            self._value = (value + times) & mask
+        else:
+            super().trigger(offset, times)
+
     def _capture(self, index: int) -> None:
         self._compare[index] = self.value()
         if self._events:

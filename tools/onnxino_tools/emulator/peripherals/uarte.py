@@ -8,6 +8,7 @@ wire (10 bits at BAUDRATE), and the receiver overruns as on the chip: 6 bytes wa
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 
 from onnxino_tools.emulator.fault import EmulatorFault
 from onnxino_tools.emulator.peripherals.base import RAM_BASE, RAM_SIZE, Chip, Peripheral
@@ -29,9 +30,10 @@ class Uarte(Peripheral):
         super().__init__(chip, base, irq)
         self.rx_pin, self.tx_pin = rx_pin, tx_pin  # where the host is wired to, as written to PSEL
         self.paced = paced
-        self.to_device: deque[int] = deque()
+        self.to_device = bytearray()
         self.from_device = bytearray()
         self.hfxo_running = False
+        self.on_sent: Callable[[], None] = lambda: None
         self.idle_polls = 0  # reads of events that were not there, since something last happened
         self._last_poll = 0
         self._pending: list[Event] = []
@@ -166,12 +168,12 @@ class Uarte(Peripheral):
         if self.registers[0x200] & SHORT_ENDRX_STOPRX:
             self._stop_rx()
 
-    def _store(self, byte: int) -> None:
-        """One byte from the wire, or from the FIFO."""
-        self.chip.ram_write(self._pointer + self._count, bytes((byte,)))
-        self._count += 1
+    def _store(self, data: bytes) -> None:
+        """Bytes from the wire or the FIFO, no more than the transfer has room for."""
+        self.chip.ram_write(self._pointer + self._count, data)
+        self._count += len(data)
         self.idle_polls = 0
-        self.event(RXDRDY)
+        self.event(RXDRDY, len(data))
         if self._receiving and self._count >= self._room:
             self._end_rx()
 
@@ -195,22 +197,25 @@ class Uarte(Peripheral):
             self._schedule_arrival()
             return
         while self._fifo and self._receiving:
-            self._store(self._fifo.popleft())
+            self._store(bytes((self._fifo.popleft(),)))
         while self.to_device and self._receiving and self._held is None:
-            self._store(self.to_device.popleft())
+            size = min(len(self.to_device), self._room - self._count)
+            data = bytes(self.to_device[:size])
+            del self.to_device[:size]
+            self._store(data)
 
     def _schedule_arrival(self) -> None:
         while self._fifo and self._receiving:
-            self._store(self._fifo.popleft())
+            self._store(bytes((self._fifo.popleft(),)))
         if self._arrival is None and self.to_device and self.listening:
             self._arrival = self.chip.scheduler.after(self.byte_cycles, self._arrive)
 
     def _arrive(self) -> None:
         self._arrival = None
         if self.to_device and self.listening:
-            byte = self.to_device.popleft()
+            byte = self.to_device.pop(0)
             if self._receiving:
-                self._store(byte)
+                self._store(bytes((byte,)))
             elif len(self._fifo) < FIFO_SIZE:
                 self._fifo.append(byte)
                 self.event(RXDRDY)
@@ -241,6 +246,7 @@ class Uarte(Peripheral):
         elif data:
             self.chip.warn("UARTE sends, but PSEL.TXD is not the pin that the host is wired to: the bytes are lost")
         self.registers[0x54C] = len(data)
+        self.on_sent()
         for _ in data[:1]:
             self.event(TXDRDY)
         self.event(ENDTX)
