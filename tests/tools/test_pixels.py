@@ -117,7 +117,8 @@ def test_a_range_that_does_not_fit_is_doubted(scale: float, zero_point: int, dou
     assert (rule.doubt is not None) == doubtful
 
 
-def test_a_layout_alone_is_no_metadata() -> None:
+def test_what_is_stored_in_a_model() -> None:
     assert NONE.metadata() is None
+    assert PixelOptions(scale=2.0, mean=[1.0]).metadata() == {"scale": 2.0, "mean": [1.0]}
     with pytest.raises(InputError, match="--layout alone"):
         PixelOptions(layout="NCHW").metadata()

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from onnxino.schema.codec import encode
 from tests.tools.conftest import Command
 from tests.tools.models import tiny_model
@@ -59,7 +60,9 @@ def test_the_models_labels_are_shown(onnxino: Command, tmp_path: Path, pictures:
     assert out.split()[1:] == ["earth", "127.000", "sky", "0.000", "wood", "0.000"]
 
 
-def test_arrays_and_files_together(onnxino: Command, tiny: Path, tiny_data: Path, pictures: Path, tmp_path: Path) -> None:
+def test_arrays_and_files_together(
+    onnxino: Command, tiny: Path, tiny_data: Path, pictures: Path, tmp_path: Path
+) -> None:
     target = tmp_path / "s.npz"
     code, out, _ = onnxino("run", tiny, tiny_data, pictures / "0.png", "--save", target)
     assert code == 0

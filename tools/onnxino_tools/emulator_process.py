@@ -70,6 +70,11 @@ class EmulatorProcess:
             self._process.kill()
             self._process.wait()
 
+    def kill(self) -> None:
+        """Ends the process at once, as if the board were unplugged."""
+        self._process.kill()
+        self._process.wait()
+
     def __enter__(self) -> EmulatorProcess:
         return self
 

@@ -56,10 +56,10 @@ def run(args: Namespace) -> int:
         from onnxino_tools.models import read_model
 
         model = read_model(args.model)
-    if args.until_stdin_closes:
-        _end_with_stdin()
 
     def ready(port: str) -> None:
+        if args.until_stdin_closes:  # now, not before: from here on SIGTERM ends the emulator in good order
+            _end_with_stdin()
         if args.json:
             ui.out_json({"port": port})
 

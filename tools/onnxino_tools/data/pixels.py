@@ -10,14 +10,14 @@ The options on the command line come before the model's metadata, and that befor
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from onnxino.errors import InputError
-from onnxino.schema.model import ElementType, Model, Preprocessing
+from onnxino.schema.model import ElementType, Model
 
 DTYPES: dict[ElementType, type[np.generic]] = {
     ElementType.Int8: np.int8,
@@ -36,16 +36,15 @@ class PixelOptions:
     std: list[float] | None = None
     layout: str | None = None
 
-    def metadata(self) -> Preprocessing | None:
-        """The same as a model's metadata, or None where nothing was said. Raises InputError for a layout alone."""
+    def metadata(self) -> dict[str, Any] | None:
+        """What convert stores in a model, or None where nothing was said. Raises InputError for a layout alone."""
         if self == PixelOptions():
             return None
         if self.scale is None:
             raise InputError(
                 "--layout alone cannot be stored in a model", "give --scale as well (1 for pixels of 0..255)"
             )
-        mean, std = (None if v is None else np.array(v, np.float32) for v in (self.mean, self.std))
-        return Preprocessing(scale=self.scale, mean=mean, std=std, layout=self.layout)
+        return {key: value for key, value in asdict(self).items() if value is not None}
 
 
 @dataclass(frozen=True)
