@@ -31,8 +31,9 @@ Progress = Callable[[int, int], None]
 TIMEOUT = 1.0  # seconds until a request is repeated
 RETRIES = 4
 FLASH_TIMEOUT = 2.0  # a page takes 85 ms to erase, its words 42 ms
-COMMIT_TIMEOUT = 20.0  # CRC-32 and verification of up to 640 KB
-INFER_TIMEOUT = 60.0  # in all, see DeviceLink.infer_timeout
+COMMIT_TIMEOUT = 5.0  # CRC-32 and verification of up to 640 KB
+INFER_TIMEOUT = 5.0  # until the device's own speed is known
+INFER_PATIENCE = 60.0  # in all
 DATA = 1024  # bytes of model, input or output in a frame
 MODEL_HEADER = 32
 SILENCE_AFTER_RESET = 10.0
@@ -83,7 +84,10 @@ class DeviceLink:
         self.transport = transport
         self.timeout = timeout
         self.max_retries = retries
+        self.flash_timeout = FLASH_TIMEOUT
+        self.commit_timeout = COMMIT_TIMEOUT
         self.infer_timeout = INFER_TIMEOUT
+        self.infer_patience = INFER_PATIENCE
         self.retries = 0
         self.errors_recovered = 0
         self._decoder = Decoder()
@@ -178,7 +182,7 @@ class DeviceLink:
             raise ModelError("not a .oxm file: it does not begin with the magic 'OXM'", "convert the ONNX model first: onnxino convert")
         doing = "loading the model"
         self._hello = None
-        self.request(Command.LOAD_BEGIN, data[:MODEL_HEADER], doing=doing, timeout=FLASH_TIMEOUT)
+        self.request(Command.LOAD_BEGIN, data[:MODEL_HEADER], doing=doing, timeout=self.flash_timeout)
         at = MODEL_HEADER
         while at < len(data):
             # Pieces end where pages end, so that no piece erases in its middle.
@@ -187,12 +191,12 @@ class DeviceLink:
                 Command.LOAD_WRITE,
                 struct.pack("<I", at) + piece,
                 doing=f"{doing} (byte {at} of {len(data)})",
-                timeout=FLASH_TIMEOUT,
+                timeout=self.flash_timeout,
             )
             at += len(piece)
             if progress is not None:
                 progress(at, len(data))
-        self.request(Command.LOAD_COMMIT, doing=f"{doing} (verifying it)", timeout=COMMIT_TIMEOUT)
+        self.request(Command.LOAD_COMMIT, doing=f"{doing} (verifying it)", timeout=self.commit_timeout)
 
     def has_model(self, data: bytes) -> bool:
         """Whether the device's model is these bytes: the same size and CRC-32, both in the header and over the whole flash region."""
@@ -206,7 +210,7 @@ class DeviceLink:
     def model_crc(self, offset: int, size: int) -> int:
         """CRC-32 over bytes of the model region."""
         answer = self.request(
-            Command.MODEL_CRC, struct.pack("<II", offset, size), doing="checking the model in flash", timeout=COMMIT_TIMEOUT
+            Command.MODEL_CRC, struct.pack("<II", offset, size), doing="checking the model in flash", timeout=self.commit_timeout
         )
         return int.from_bytes(answer, "little")
 
@@ -241,8 +245,13 @@ class DeviceLink:
             for at in range(0, len(data), DATA):
                 payload = struct.pack("<II", index, at) + data[at : at + DATA]
                 self.request(Command.INPUT_WRITE, payload, doing=f"sending input {index}")
-        # The device is silent while it computes; one repetition is enough to find a lost answer.
-        return self.request(Command.INFER, doing="waiting for the inference", timeout=self.infer_timeout / 2, retries=1)
+        # The device is silent while it computes. Asking again meanwhile does no harm: the repetition waits in its buffer.
+        retries = min(30, max(self.max_retries, round(self.infer_patience / self.infer_timeout)))
+        start, before = time.monotonic(), self.retries
+        answer = self.request(Command.INFER, doing="waiting for the inference", timeout=self.infer_timeout, retries=retries)
+        if self.retries == before:  # an undisturbed inference tells how long to wait for the next
+            self.infer_timeout = max(self.timeout, 3 * (time.monotonic() - start))
+        return answer
 
     def _outputs(self, first: bytes, sizes: list[int] | None) -> bytes:
         if sizes is None:
