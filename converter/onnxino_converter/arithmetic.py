@@ -55,7 +55,7 @@ def all_device_values() -> NDArray[np.int8]:
 
 
 def fma(a: Any, b: Any, c: Any) -> Floats:
-    """Exact float32 fused multiply-add: the product is exact in float64, the sum is rounded to odd there, then to float32."""
+    """Exact float32 fused multiply-add: exact product in float64, sum rounded to odd there, then to float32."""
     product = np.asarray(a, F32).astype(np.float64) * np.asarray(b, F32).astype(np.float64)
     addend = np.asarray(c, F32).astype(np.float64)
     total = np.atleast_1d(product + addend)

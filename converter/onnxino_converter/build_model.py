@@ -98,7 +98,9 @@ def _port(port: PortInfo, tensor: int) -> Port:
         tensor=tensor,
         type=_TYPES[str(port.dtype)],
         shape=np.asarray(port.shape or (1,), np.int32),
-        dimension_names=[n if d == -1 else "" for n, d in zip(port.dimension_names, port.shape, strict=True)] if symbolic else None,
+        dimension_names=[n if d == -1 else "" for n, d in zip(port.dimension_names, port.shape, strict=True)]
+        if symbolic
+        else None,
         perm=None if identity else np.asarray(port.perm, np.uint8),
     )
 
@@ -142,7 +144,7 @@ def _scratch(model: Model, operator: Operator) -> int:
 
 
 def _overlaps(model: Model, operator: Operator) -> dict[tuple[int, int], int]:
-    """(output root, input root) -> safe distance, where every place at which the operator reads that input declares one."""
+    """(output root, input root) -> safe distance, where the operator declares one at every place that it reads."""
     inputs, outputs = _operands(model, operator)
     spec: Any = OPERATORS[type(operator.kernel)]
     found: dict[tuple[int, int], int] = {}

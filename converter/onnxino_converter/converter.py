@@ -10,12 +10,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from onnxino import __version__
+from onnxino.model import load_model
 from onnxino.schema.codec import encode
-from onnxino.schema.model import Metadata, Preprocessing, Provenance
+from onnxino.schema.model import Provenance
 from onnxino_converter.build_model import build_model
+from onnxino_converter.c_array import c_header, c_source
+from onnxino_converter.fit import board_named, check_fit
 from onnxino_converter.importer import import_graph, load_source
+from onnxino_converter.metadata import make_metadata
 from onnxino_converter.names import check_name, identifier
 from onnxino_converter.pipeline import run_passes
+from onnxino_converter.report import make_report
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -42,33 +48,39 @@ def convert(
 ) -> Converted:
     """Convert a statically quantized ONNX model.
 
-    source: path, bytes or onnx.ModelProto. name: C identifier (default: from the file's name). labels: class names in output order.
-    preprocessing: any of scale, mean, std, layout; how pixels become input values. board: the board that the model must fit; None
-    for none. Raises ConvertError, which says what to do about it.
+    source: path, bytes or onnx.ModelProto. name: C identifier (default: from the file's name). labels: class names in
+    output order. preprocessing: any of scale, mean, std, layout; how pixels become input values. board: the board that
+    the model must fit; None for none. Raises ConvertError, which says what to do about it.
     """
+    target = board_named(board)
     loaded = load_source(source)
+    chosen = check_name(name) if name is not None else identifier(loaded.stem)
     graph = import_graph(loaded.model)
     run_passes(graph)
-    chosen = check_name(name) if name is not None else identifier(loaded.stem)
-    provenance = _provenance(loaded.model, loaded.sha256, {"board": board, "name": chosen})
-    model = build_model(graph, chosen, None, provenance)
+    metadata = make_metadata(loaded.model, graph.outputs[0], labels, preprocessing)
+    options: dict[str, Any] = {"board": board, "name": chosen}
+    if labels is not None:
+        options["labels"] = list(labels)
+    if preprocessing is not None:
+        options["preprocessing"] = {key: _plain(value) for key, value in preprocessing.items()}
+    model = build_model(graph, chosen, metadata, _provenance(loaded.model, loaded.sha256, options))
     data = encode(model)
-    return Converted(chosen, data, {}, "", "")
+    load_model(data)  # what was written is what every reader accepts
+    report = make_report(model, len(data))
+    if target is not None:
+        check_fit(model, report, target)
+    return Converted(chosen, data, report, c_source(model, data), c_header(model, data))
+
+
+def _plain(value: Any) -> Any:
+    """Lists and numbers that JSON can hold."""
+    return value if value is None or isinstance(value, str | int | float) else [float(v) for v in value]
 
 
 def _provenance(model: ModelProto, sha256: bytes, options: dict[str, Any]) -> Provenance:
-    from importlib.metadata import PackageNotFoundError, version
-
-    try:
-        tool = version("onnxino")
-    except PackageNotFoundError:
-        tool = "0"
     return Provenance(
-        tool_version=tool,
+        tool_version=__version__,
         options=json.dumps(options, sort_keys=True, separators=(",", ":"), ensure_ascii=False),
         source_sha256=np.frombuffer(sha256, np.uint8),
         source_producer=f"{model.producer_name} {model.producer_version}".strip(),
     )
-
-
-__all__ = ["Converted", "Metadata", "Preprocessing", "convert"]

@@ -1,7 +1,7 @@
 """The converter's graph IR: values with shape, type and quantization, nodes in topological order, printable.
 
-Two kinds of nodes live in it. Imported nodes carry the ONNX operator name and normalized attributes. Fused nodes carry a
-`spec` (onnxino_converter.quantized): one dataclass per operator of the device, with everything that lowering needs.
+Two kinds of nodes live in it. Imported nodes carry the ONNX operator name and normalized attributes. Fused nodes
+carry a `spec` (onnxino_converter.quantized): one dataclass per operator of the device, all that lowering needs.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Shape = tuple[int, ...]
 class Quantization:
     """Per-tensor parameters: real = (value - zero_point) * scale.
 
-    `scale` is exactly a float32. `zero_point` is in the domain of the ONNX type: 0..255 when `unsigned`, else -128..127.
+    `scale` is exactly a float32. `zero_point` is of the ONNX type: 0..255 when `unsigned`, else -128..127.
     """
 
     scale: float

@@ -8,10 +8,12 @@ import unicodedata
 
 from onnxino.errors import ConvertError
 
-_C_KEYWORDS = set(
-    "auto break case char const continue default do double else enum extern float for goto if inline int long register restrict "
-    "return short signed sizeof static struct switch typedef union unsigned void volatile while bool true false alignas alignof "
-    "class new delete this template namespace main".split()
+_C_KEYWORDS = frozenset(
+    """
+    auto break case char const continue default do double else enum extern float for goto if inline int long register
+    restrict return short signed sizeof static struct switch typedef union unsigned void volatile while bool true false
+    alignas alignof class new delete this template namespace main
+    """.split()
 )
 LIMIT = 48
 
@@ -20,7 +22,8 @@ def check_name(name: str) -> str:
     """A name given by the user: it must be a C identifier."""
     if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name) or name in _C_KEYWORDS or len(name) > LIMIT:
         raise ConvertError(
-            f"the name '{name}' is no C identifier of at most {LIMIT} letters, digits and underscores", f"--name {identifier(name)}"
+            f"the name '{name}' is no C identifier of at most {LIMIT} letters, digits and underscores",
+            f"--name {identifier(name)}",
         )
     return name
 

@@ -22,9 +22,23 @@ from onnxino_converter.passes.to_nhwc import to_nhwc
 
 Pass = Callable[[Graph], bool]
 
-IMPORT: tuple[Pass, ...] = (fold_constants, merge_duplicates, mark_pairs, move_quantization, fold_constants, merge_duplicates)
+IMPORT: tuple[Pass, ...] = (
+    fold_constants,
+    merge_duplicates,
+    mark_pairs,
+    move_quantization,
+    fold_constants,
+    merge_duplicates,
+)
 FUSE: tuple[Pass, ...] = (fuse_qoperator, fuse_qdq, integer_movement, resolve_ports)
-LAYOUT: tuple[Pass, ...] = (drop_identities, fold_constants, push_transposes, merge_movement, fold_into_dense, absorb_into_ports)
+LAYOUT: tuple[Pass, ...] = (
+    drop_identities,
+    fold_constants,
+    push_transposes,
+    absorb_into_ports,
+    merge_movement,
+    fold_into_dense,
+)
 ROUNDS = 50  # the layout passes end long before; a defect must not hang
 
 

@@ -1,7 +1,7 @@
 """The memory planner: where each tensor and scratch area lies in the arena.
 
-It knows no operators: sizes, lifetimes and permitted overlaps come in as data. Several orders are tried and the smallest arena
-wins; everything is deterministic.
+It knows no operators: sizes, lifetimes and permitted overlaps come in as data. Several orders are tried and the
+smallest arena wins; everything is deterministic.
 """
 
 from __future__ import annotations
@@ -54,12 +54,15 @@ def plan_memory(buffers: Sequence[Buffer], over: dict[tuple[int, int], int]) -> 
 
 
 def lower_bound(buffers: Sequence[Buffer], over: dict[tuple[int, int], int]) -> int:
-    """No plan is smaller: the most bytes alive at one step, an output counted over the one input that it may overwrite."""
+    """No plan is smaller: the most bytes alive at one step, less what an output may overwrite."""
     bound = 0
     for step in range(max((b.last for b in buffers), default=-1) + 1):
         alive = [i for i, b in enumerate(buffers) if b.first <= step <= b.last]
         total = sum(_aligned(buffers[i].size) for i in alive)
-        saved = max((min(_aligned(buffers[o].size), _aligned(buffers[i].size)) for o, i in over if o in alive and i in alive), default=0)
+        saved = max(
+            (min(_aligned(buffers[o].size), _aligned(buffers[i].size)) for o, i in over if o in alive and i in alive),
+            default=0,
+        )
         bound = max(bound, total - saved - ALIGNMENT + 1)
     return bound
 
@@ -70,7 +73,8 @@ def _aligned(size: int) -> int:
 
 def _conflicts(buffers: Sequence[Buffer]) -> list[list[int]]:
     return [
-        [j for j, b in enumerate(buffers) if j != i and b.first <= a.last and a.first <= b.last] for i, a in enumerate(buffers)
+        [j for j, b in enumerate(buffers) if j != i and b.first <= a.last and a.first <= b.last]
+        for i, a in enumerate(buffers)
     ]
 
 
@@ -86,7 +90,7 @@ def _orders(buffers: Sequence[Buffer]) -> list[list[int]]:
     ]
     orders = [sorted(indices, key=key) for key in keys]
     if len(buffers) <= FREE_MEMORY_LIMIT:
-        generator = random.Random(1)  # noqa: S311: not for secrets; its sequence is the same on every Python
+        generator = random.Random(1)  # its sequence is the same on every Python
         for _ in range(SHUFFLES):
             noise = [generator.random() for _ in indices]
             orders.append(sorted(indices, key=lambda i: (-buffers[i].size * (0.6 + 0.8 * noise[i]), i)))

@@ -1,7 +1,7 @@
 """What a fused node computes: one dataclass per operator of the device, independent of memory layout.
 
-`exactness` says how ONNX Runtime computes the same operator (onnxino.schema.model.Exactness). `domain` is 128 where its arithmetic
-runs in uint8 (uint8 models, and every QDQ model on x86-64), 0 where in int8 (QOperator int8 models). Clamps are device values.
+`exactness` says how ONNX Runtime computes the same operator (onnxino.schema.model.Exactness). `domain` is 128 where its
+arithmetic runs in uint8 (uint8 models, most of QDQ int8 models on x86-64), 0 where in int8. Clamps are device values.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def brief(array: Array) -> str:
 
 @dataclass(frozen=True, eq=False)
 class ConvSpec:
-    """weights [M, C/group, kh, kw] int8 with their zero points subtracted; bias [M] without the input zero point's share."""
+    """weights [M, C/group, kh, kw] int8, zero points subtracted; bias [M] without the input zero point's share."""
 
     window: Window
     group: int

@@ -14,7 +14,9 @@ Int32s = NDArray[np.int32]
 SCALE_TOLERANCE = 0.01  # relative; ONNX Runtime ignores the scale of an int32 bias altogether
 
 
-def fused_bias(pattern: Pattern, value: Value | None, count: int, x_scale: float, w_scale: NDArray[np.float32]) -> Int32s:
+def fused_bias(
+    pattern: Pattern, value: Value | None, count: int, x_scale: float, w_scale: NDArray[np.float32]
+) -> Int32s:
     """The int32 bias of `count` channels: none, float, or an int32 constant behind a DequantizeLinear."""
     node = pattern.head
     if value is None:
@@ -29,9 +31,10 @@ def fused_bias(pattern: Pattern, value: Value | None, count: int, x_scale: float
         return float_bias(node, real, count, x_scale, w_scale)
     expected = F32(x_scale) * w_scale
     if np.any(np.abs(operand.scale - expected) > SCALE_TOLERANCE * expected):
+        found, wanted = operand.scale.ravel()[0], expected.ravel()[0]
         raise refusal(
             node.describe(),
-            f"the bias scale {operand.scale.ravel()[0]:.6g} is not input scale * weight scale {expected.ravel()[0]:.6g}",
+            f"the bias scale {found:.6g} is not input scale * weight scale {wanted:.6g}",
             "int32 biases of that scale, float biases",
         )
     return integer_bias(node, operand.constant, count)
@@ -46,7 +49,9 @@ def float_bias(node: Node, array: Array, count: int, x_scale: float, w_scale: ND
     flat = _rows(node, array, count)
     rounded = quantize_bias(flat, x_scale, w_scale).astype(np.float64)
     if not np.all(np.abs(rounded) < 2**31):
-        raise refusal(node.describe(), "a bias is not finite or does not fit int32 in steps of input scale * weight scale")
+        raise refusal(
+            node.describe(), "a bias is not finite or does not fit int32 in steps of input scale * weight scale"
+        )
     return rounded.astype(np.int32)
 
 

@@ -20,7 +20,12 @@ def fuse_concat(pattern: Pattern) -> list[Node]:
 
 
 def concat_nodes(
-    graph: Graph, node: Node, parts: list[tuple[Value, Quantization]], y: Quantization, result: Value, exactness: Exactness
+    graph: Graph,
+    node: Node,
+    parts: list[tuple[Value, Quantization]],
+    y: Quantization,
+    result: Value,
+    exactness: Exactness,
 ) -> list[Node]:
     nodes: list[Node] = []
     inputs: list[Value | None] = []
@@ -37,5 +42,3 @@ def concat_nodes(
             inputs.append(moved)
     result.quantization = y
     return [*nodes, Node("Concat", node.name, inputs, [result], spec=ConcatSpec(node.attributes["axis"], exactness))]
-
-

@@ -19,7 +19,9 @@ def fuse_conv(pattern: Pattern) -> list[Node]:
     x = pattern.activation(node.input(0))
     weights = pattern.operand(node.input(1))
     if weights is None:
-        raise refusal(node.describe(), f"the weights ('{node.input(1).name}') are not quantized", "int8 weights", QUANTIZE_HINT)
+        raise refusal(
+            node.describe(), f"the weights ('{node.input(1).name}') are not quantized", "int8 weights", QUANTIZE_HINT
+        )
     q = x.quantization(node)
     array, w_scale = weights.weights(node, 0)
     bias = fused_bias(pattern, node.optional(2), array.shape[0], q.scale, w_scale)
@@ -44,7 +46,15 @@ def conv_node(
     check_scale(node, scale)
     result.quantization = y_quantization
     spec = ConvSpec(
-        node.attributes["window"], node.attributes["group"], weights, bias, scale, x_quantization, y_quantization, clamp, exactness
+        node.attributes["window"],
+        node.attributes["group"],
+        weights,
+        bias,
+        scale,
+        x_quantization,
+        y_quantization,
+        clamp,
+        exactness,
     )
     return Node("Conv", node.name, [x], [result], spec=spec)
 
@@ -57,4 +67,3 @@ def check_scale(node: Node, scale: NDArray[np.float32]) -> None:
             None,
             "quantize again: a scale is extremely large or small",
         )
-

@@ -32,12 +32,29 @@ def fuse_gemm(pattern: Pattern) -> list[Node]:
         bias = _scaled_bias(pattern, bias_value, count, alpha, beta, q.scale, w_scale)
         exactness = Exactness.Step if bias_value is not None else exactness
     return dense_nodes(
-        pattern.graph, node, x.value, array, w_scale, bias, q, pattern.y, pattern.result, pattern.clamp, exactness, alpha
+        pattern.graph,
+        node,
+        x.value,
+        array,
+        w_scale,
+        bias,
+        q,
+        pattern.y,
+        pattern.result,
+        pattern.clamp,
+        exactness,
+        alpha,
     )
 
 
 def _scaled_bias(
-    pattern: Pattern, value: Value | None, count: int, alpha: float, beta: float, x_scale: float, w_scale: NDArray[np.float32]
+    pattern: Pattern,
+    value: Value | None,
+    count: int,
+    alpha: float,
+    beta: float,
+    x_scale: float,
+    w_scale: NDArray[np.float32],
 ) -> NDArray[np.int32]:
     """The bias times beta in steps of alpha * input scale * weight scale."""
     if value is None:
@@ -46,7 +63,9 @@ def _scaled_bias(
     if real is None:
         operand = pattern.operand(value)
         if operand is None or operand.constant is None:
-            raise refusal(pattern.head.describe(), f"the bias ('{value.name}') is computed at run time", "a constant bias")
+            raise refusal(
+                pattern.head.describe(), f"the bias ('{value.name}') is computed at run time", "a constant bias"
+            )
         real = (operand.constant.astype(np.int64) - operand.zero_point).astype(F32) * operand.scale
     return float_bias(pattern.head, real * F32(beta), count, x_scale, F32(alpha) * w_scale)
 
@@ -105,9 +124,16 @@ def _operands(pattern: Pattern, node: Node) -> tuple[Operand, Operand]:
     weights = pattern.operand(node.input(1))
     if weights is None or weights.constant is None:
         found = "are not quantized" if node.input(1).constant is not None else "are computed at run time"
-        raise refusal(node.describe(), f"the weights ('{node.input(1).name}') {found}", "constant int8 weights as second input", QUANTIZE_HINT)
+        raise refusal(
+            node.describe(),
+            f"the weights ('{node.input(1).name}') {found}",
+            "constant int8 weights as second input",
+            QUANTIZE_HINT,
+        )
     if x.constant is not None:
-        raise refusal(node.describe(), f"the first input ('{x.value.name}') is constant", "constant weights as second input")
+        raise refusal(
+            node.describe(), f"the first input ('{x.value.name}') is constant", "constant weights as second input"
+        )
     return x, weights
 
 

@@ -36,7 +36,7 @@ def device_bytes(array: Array) -> NDArray[np.int8]:
 
 @dataclass
 class Operand:
-    """A quantized tensor as an operator reads it: the value and the parameters of its DequantizeLinear (or QOperator inputs)."""
+    """A quantized tensor as an operator reads it, with the parameters of its DequantizeLinear or QOperator inputs."""
 
     value: Value
     scale: NDArray[np.float32]
@@ -68,11 +68,15 @@ class Operand:
             raise refusal(where, f"the weights are of type {array.dtype}", "int8 and uint8", QUANTIZE_HINT)
         if self.axis >= 0 and self.axis != channel_axis:
             raise refusal(
-                where, f"the weights are quantized along axis {self.axis}", f"per tensor, or along output channels (axis {channel_axis})"
+                where,
+                f"the weights are quantized along axis {self.axis}",
+                f"per tensor, or along output channels (axis {channel_axis})",
             )
         count = array.shape[channel_axis]
         if self.scale.size not in (1, count):
-            raise refusal(where, f"there are {self.scale.size} weight scales for {count} output channels", "1 or one for each")
+            raise refusal(
+                where, f"there are {self.scale.size} weight scales for {count} output channels", "1 or one for each"
+            )
         broadcast = [1] * array.ndim
         broadcast[channel_axis] = self.zero_point.size
         shifted = array.astype(np.int32) - self.zero_point.astype(np.int32).reshape(broadcast)
@@ -88,7 +92,7 @@ class Operand:
 
 @dataclass
 class Pattern:
-    """The float computation that ends in one QuantizeLinear: `head` is its operator, `activations` the Relu and Clip after it."""
+    """The float computation before one QuantizeLinear: `head` is its operator, `activations` the Relu and Clip after."""
 
     graph: Graph
     producers: dict[Value, Node]
@@ -118,7 +122,13 @@ class Pattern:
 
     def float_input(self, value: Value) -> Exception:
         producer = self.producers.get(value)
-        origin = f"comes from {producer.describe()}" if producer else "is a constant" if value.constant is not None else "is a graph input"
+        origin = (
+            f"comes from {producer.describe()}"
+            if producer
+            else "is a constant"
+            if value.constant is not None
+            else "is a graph input"
+        )
         return refusal(
             self.head.describe(),
             f"its input '{value.name}' stays float: it {origin} without QuantizeLinear and DequantizeLinear in between",
@@ -139,8 +149,8 @@ class Pattern:
     def arithmetic(self, operands: list[Operand], kernel: KernelTypes) -> tuple[int, Exactness]:
         """The domain (128: uint8, 0: int8) and exactness of the pattern's operator in ONNX Runtime on x86-64.
 
-        It runs in integers where all tensors are of one type that its kernel takes, nothing else reads the floats, and Relu
-        and Clip are redundant; otherwise in float32, which is within a step.
+        It runs in integers where all tensors are of one type that its kernel takes, nothing else reads the floats,
+        and Relu and Clip are redundant; otherwise in float32, which is within a step.
         """
         unsigned = {operand.unsigned_in_ort for operand in operands}
         unsigned.add(self.y.unsigned or self.result.unsigned_in_ort)

@@ -26,7 +26,9 @@ def average_pool_node(
     window: Window = node.attributes["window"]
     if covers_image(window, x.shape) and exactness == Exactness.Exact:  # the integer formula of GlobalAveragePool
         return Node("Mean", node.name, [x], [result], spec=MeanSpec((2, 3), xq, yq, exactness))
-    if exactness == Exactness.Step:  # float32 there: the zero point is added after rounding, as in a domain where it is 0
+    if (
+        exactness == Exactness.Step
+    ):  # float32 there: the zero point is added after rounding, as in a domain where it is 0
         domain = 0 if yq.device_zero_point == 0 else 128
     spec = AveragePoolSpec(window, node.attributes["include_pad"], xq, yq, domain, exactness)
     return Node("AveragePool", node.name, [x], [result], spec=spec)

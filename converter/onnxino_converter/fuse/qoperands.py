@@ -11,7 +11,9 @@ from onnxino_converter.refusal import refusal
 _8BIT = ("int8", "uint8")
 
 
-def _parameters(node: Node, scale: Value | None, zero_point: Value | None, dtype: np.dtype[np.generic]) -> tuple[Array, Array]:
+def _parameters(
+    node: Node, scale: Value | None, zero_point: Value | None, dtype: np.dtype[np.generic]
+) -> tuple[Array, Array]:
     where = node.describe()
     if scale is None or scale.constant is None:
         raise refusal(where, f"the scale '{scale.name if scale else ''}' is computed at run time", "constant scales")

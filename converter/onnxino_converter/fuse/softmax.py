@@ -1,4 +1,4 @@
-"""Softmax between DQ and Q, and QLinearSoftmax: one axis, or (before opset 13) all axes from one on, made two-dimensional."""
+"""Softmax between DQ and Q, and QLinearSoftmax: over one axis, or (before opset 13) over all axes from one on."""
 
 from __future__ import annotations
 
@@ -44,9 +44,13 @@ def clamp_after(pattern: Pattern) -> tuple[Value, list[Node]]:
     clamp = pattern.clamp
     if clamp.full:
         return pattern.result, []
-    unclamped = pattern.graph.new_value(f"{pattern.head.output.name}_quantized", pattern.result.shape, pattern.result.dtype)
+    unclamped = pattern.graph.new_value(
+        f"{pattern.head.output.name}_quantized", pattern.result.shape, pattern.result.dtype
+    )
     pattern.result.quantization = pattern.y
     spec = requantization(pattern.y, pattern.y)
     table = np.clip(spec.table, clamp.minimum, clamp.maximum).astype(np.int8)
-    node = Node("Lookup", pattern.activations[0].name, [unclamped], [pattern.result], spec=type(spec)(table, spec.exactness))
+    node = Node(
+        "Lookup", pattern.activations[0].name, [unclamped], [pattern.result], spec=type(spec)(table, spec.exactness)
+    )
     return unclamped, [node]

@@ -46,7 +46,8 @@ def _reference(raw: RawNode, node: NodeProto, opsets: dict[str, int]) -> list[Ar
     imports = [helper.make_opsetid(domain, version) for domain, version in opsets.items()]
     model = helper.make_model(helper.make_graph([node], "constant", inputs, outputs), opset_imports=imports)
     try:
-        results: Any = ReferenceEvaluator(model).run(None, feeds)
+        evaluator: Any = ReferenceEvaluator(model)  # untyped
+        results: list[Any] = evaluator.run(None, feeds)
     except Exception:  # the reference raises anything for odd inputs; the operator's handler then says what is wrong
         return None
     arrays = [np.asarray(result) for result in results]

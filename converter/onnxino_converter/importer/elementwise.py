@@ -25,7 +25,7 @@ UNARY: dict[str, dict[str, float]] = {
 
 def unary(context: Context, raw: RawNode) -> None:
     x = raw.input(0)
-    attributes = {name: raw.float(name, default) for name, default in UNARY[raw.op].items()}
+    attributes: dict[str, Any] = {name: raw.float(name, default) for name, default in UNARY[raw.op].items()}
     context.emit(raw, [x], x.shape, **attributes)
 
 
@@ -72,7 +72,9 @@ def gemm(context: Context, raw: RawNode) -> None:
 def matmul(context: Context, raw: RawNode) -> None:
     a, b = raw.input(0), raw.input(1)
     if len(a.shape) < 2 or len(b.shape) != 2:
-        raise raw.refuse(f"the inputs have shapes {list(a.shape)} and {list(b.shape)}", "a matrix of weights as second input")
+        raise raw.refuse(
+            f"the inputs have shapes {list(a.shape)} and {list(b.shape)}", "a matrix of weights as second input"
+        )
     if a.shape[-1] != b.shape[0]:
         raise raw.refuse(f"{list(a.shape)} and {list(b.shape)} do not fit together")
     context.emit(raw, [a, b], (*a.shape[:-1], b.shape[1]), FLOAT)
@@ -116,7 +118,9 @@ def scale_of(raw: RawNode, index: int) -> Array:
         raise raw.refuse(f"the scale has shape {list(scale.shape)}", "one scale, or one for each channel")
     if not np.all(np.isfinite(scale)) or not np.all(scale > 0):
         bad = scale.ravel()[~(np.isfinite(scale) & (scale > 0)).ravel()][0]
-        raise raw.refuse(f"the scale is {bad}", "finite scales above 0", "quantize again: the calibration data gave no range")
+        raise raw.refuse(
+            f"the scale is {bad}", "finite scales above 0", "quantize again: the calibration data gave no range"
+        )
     return scale.ravel()
 
 
@@ -126,7 +130,9 @@ def zero_point_of(raw: RawNode, index: int, count: int, default: np.dtype[Any], 
     if zero is None:
         zero = np.zeros(count, default)
     if str(zero.dtype) not in allowed:
-        raise raw.refuse(f"the quantized type is {zero.dtype}", " and ".join(allowed), "quantize to 8 bits (QuantType.QInt8)")
+        raise raw.refuse(
+            f"the quantized type is {zero.dtype}", " and ".join(allowed), "quantize to 8 bits (QuantType.QInt8)"
+        )
     if zero.size != count and zero.size == 1:
         zero = np.full(count, zero.ravel()[0])
     if zero.size != count:
@@ -171,4 +177,6 @@ def dequantize(context: Context, raw: RawNode) -> None:
     zero = zero_point_of(raw, 2, scale.size, x.dtype, ("int8", "uint8", "int32"))
     if zero.dtype != x.dtype:
         raise raw.refuse(f"the input is of type {x.dtype}, the zero point of type {zero.dtype}", "one type")
-    context.emit(raw, [x], x.shape, FLOAT, op="DequantizeLinear", scale=scale, zero_point=zero, axis=_axis(raw, scale.size))
+    context.emit(
+        raw, [x], x.shape, FLOAT, op="DequantizeLinear", scale=scale, zero_point=zero, axis=_axis(raw, scale.size)
+    )

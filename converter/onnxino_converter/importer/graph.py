@@ -29,7 +29,9 @@ def import_graph(model: ModelProto) -> Graph:
     if not proto.node:
         raise ConvertError("the graph has no nodes", "export the model again")
     if proto.sparse_initializer:
-        raise ConvertError(f"initializer '{proto.sparse_initializer[0].values.name}' is sparse", "store it as an ordinary tensor")
+        raise ConvertError(
+            f"initializer '{proto.sparse_initializer[0].values.name}' is sparse", "store it as an ordinary tensor"
+        )
     context = Context()
     for tensor in proto.initializer:
         context.values[tensor.name] = _constant(tensor)
@@ -82,7 +84,9 @@ def _input(info: ValueInfoProto, context: Context) -> PortInfo:
     except KeyError:
         raise ConvertError(f"{where} is of unknown type {tensor_type.elem_type}", None) from None
     if str(dtype) not in ("float32", "int8", "uint8"):
-        raise ConvertError(f"{where} is of type {dtype}; supported: float32, int8, uint8", "export the model with float32 inputs")
+        raise ConvertError(
+            f"{where} is of type {dtype}; supported: float32, int8, uint8", "export the model with float32 inputs"
+        )
     shape, names = _dimensions(info)
     if not tensor_type.HasField("shape"):
         raise ConvertError(f"{where} has no shape", "give it one: onnxruntime.tools.make_dynamic_shape_fixed")
@@ -92,7 +96,8 @@ def _input(info: ValueInfoProto, context: Context) -> PortInfo:
         if size == -1 and axis > 0:
             raise ConvertError(
                 f"{where}: dimension {axis} ('{names[axis]}') is not fixed; only the first (the batch) may be",
-                f"python -m onnxruntime.tools.make_dynamic_shape_fixed --dim_param {names[axis] or 'NAME'} --dim_value N model.onnx fixed.onnx",
+                "python -m onnxruntime.tools.make_dynamic_shape_fixed "
+                f"--dim_param {names[axis] or 'NAME'} --dim_value N model.onnx fixed.onnx",
             )
         if size == 0:
             raise ConvertError(f"{where}: dimension {axis} is 0: the tensor is empty", "give it its real size")
@@ -118,7 +123,9 @@ def _output(info: ValueInfoProto, context: Context) -> PortInfo:
         raise ConvertError(f"graph output '{info.name}' is computed by no node", "python -m onnx.checker FILE")
     shape, names = _dimensions(info)
     sizes = tuple(1 if d == -1 else d for d in shape)
-    if len(shape) != len(value.shape) or sizes != value.shape:  # the declaration may be missing or wrong: ours was computed
+    if (
+        len(shape) != len(value.shape) or sizes != value.shape
+    ):  # the declaration may be missing or wrong: ours was computed
         shape = tuple(-1 if i == 0 and d == -1 else v for i, (d, v) in enumerate(zip(shape, value.shape, strict=False)))
         if len(shape) != len(value.shape):
             shape = value.shape
@@ -134,7 +141,9 @@ def _ordered(proto: GraphProto, known: set[str]) -> list[NodeProto]:
     for node in proto.node:
         for name in node.output:
             if name and (name in made or name in known):
-                raise ConvertError(f"tensor '{name}' is defined twice (again by {_label(node)})", "python -m onnx.checker FILE")
+                raise ConvertError(
+                    f"tensor '{name}' is defined twice (again by {_label(node)})", "python -m onnx.checker FILE"
+                )
             if name:
                 made[name] = node
     ordered: list[NodeProto] = []
@@ -155,13 +164,19 @@ def _ordered(proto: GraphProto, known: set[str]) -> list[NodeProto]:
                     f"{_label(node)} reads '{missing[0]}', which is no input, no initializer and no node's output",
                     "python -m onnx.checker FILE",
                 )
-            raise ConvertError(f"{_label(node)} is part of a cycle: it reads what is computed from its own output", None)
+            raise ConvertError(
+                f"{_label(node)} is part of a cycle: it reads what is computed from its own output", None
+            )
         waiting = rest
     return ordered
 
 
 def _label(node: NodeProto) -> str:
-    return f"node '{node.name}' ({node.op_type})" if node.name else f"node {node.op_type} that makes '{', '.join(node.output)}'"
+    return (
+        f"node '{node.name}' ({node.op_type})"
+        if node.name
+        else f"node {node.op_type} that makes '{', '.join(node.output)}'"
+    )
 
 
 def _import_node(context: Context, node: NodeProto, opsets: dict[str, int]) -> None:
@@ -205,7 +220,9 @@ def _unsupported(raw: RawNode, node: NodeProto) -> ConvertError:
     if raw.op in ("DynamicQuantizeLinear", "MatMulInteger", "ConvInteger", "DynamicQuantizeMatMul"):
         hint = "the model is quantized dynamically; quantize it statically (onnxruntime.quantization.quantize_static)"
     elif raw.op == "BatchNormalization":
-        hint = "fold it into the convolution before quantizing: onnxruntime.quantization.shape_inference.quant_pre_process"
+        hint = (
+            "fold it into the convolution before quantizing: onnxruntime.quantization.shape_inference.quant_pre_process"
+        )
     elif raw.domain not in DOMAINS:
         hint = f"operators of domain '{raw.domain}' cannot be converted; export with standard ONNX operators"
     return raw.refuse("the operator is not supported", supported(), hint)

@@ -8,7 +8,11 @@ from onnxino_converter.importer.spatial import conv_shape, image, window
 
 def qlinear_conv(context: Context, raw: RawNode) -> None:
     if raw.int("channels_last", 0):
-        raise raw.refuse("channels_last is set: this graph was optimized for one machine", "channels_last=0", "give the original model")
+        raise raw.refuse(
+            "channels_last is set: this graph was optimized for one machine",
+            "channels_last=0",
+            "give the original model",
+        )
     x, w = raw.input(0), raw.input(3)
     shape, made = conv_shape(raw, x, w)
     context.emit(raw, list(raw.inputs), shape, window=made, group=raw.int("group", 1), opset=raw.opset)
@@ -17,7 +21,9 @@ def qlinear_conv(context: Context, raw: RawNode) -> None:
 def qlinear_matmul(context: Context, raw: RawNode) -> None:
     a, b = raw.input(0), raw.input(3)
     if len(a.shape) < 2 or len(b.shape) != 2 or a.shape[-1] != b.shape[0]:
-        raise raw.refuse(f"the inputs have shapes {list(a.shape)} and {list(b.shape)}", "a matrix of weights as second input")
+        raise raw.refuse(
+            f"the inputs have shapes {list(a.shape)} and {list(b.shape)}", "a matrix of weights as second input"
+        )
     context.emit(raw, list(raw.inputs), (*a.shape[:-1], b.shape[1]), op="QLinearMatMul")
 
 
@@ -33,7 +39,13 @@ def qgemm(context: Context, raw: RawNode) -> None:
     if raw.optional(7) is None:
         raise raw.refuse("the output is float (no y_scale)", "a quantized output")
     context.emit(
-        raw, list(raw.inputs), (rows, columns), op="QGemm", alpha=raw.float("alpha", 1.0), trans_a=trans_a, trans_b=trans_b
+        raw,
+        list(raw.inputs),
+        (rows, columns),
+        op="QGemm",
+        alpha=raw.float("alpha", 1.0),
+        trans_a=trans_a,
+        trans_b=trans_b,
     )
 
 
@@ -46,9 +58,7 @@ def qlinear_average_pool(context: Context, raw: RawNode) -> None:
     _no_channels_last(raw)
     n, c, height, width = image(raw, raw.input(0))
     made, out = window(raw, raw.ints("kernel_shape"), height, width)
-    context.emit(
-        raw, list(raw.inputs), (n, c, *out), window=made, include_pad=bool(raw.int("count_include_pad", 0))
-    )
+    context.emit(raw, list(raw.inputs), (n, c, *out), window=made, include_pad=bool(raw.int("count_include_pad", 0)))
 
 
 def qlinear_global_average_pool(context: Context, raw: RawNode) -> None:
@@ -59,7 +69,11 @@ def qlinear_global_average_pool(context: Context, raw: RawNode) -> None:
 
 def _no_channels_last(raw: RawNode) -> None:
     if raw.int("channels_last", 0):
-        raise raw.refuse("channels_last is set: this graph was optimized for one machine", "channels_last=0", "give the original model")
+        raise raw.refuse(
+            "channels_last is set: this graph was optimized for one machine",
+            "channels_last=0",
+            "give the original model",
+        )
 
 
 def qlinear_unary(context: Context, raw: RawNode) -> None:

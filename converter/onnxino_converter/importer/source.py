@@ -18,11 +18,13 @@ _QUANTIZE = (
 )
 _TFLITE = "pip install tf2onnx; python -m tf2onnx.convert --tflite {name} --output {stem}.onnx --opset 13"
 _KERAS = (
-    "pip install tf2onnx; python -c \"import tf2onnx, tensorflow as tf; tf2onnx.convert.from_keras("
+    'pip install tf2onnx; python -c "import tf2onnx, tensorflow as tf; tf2onnx.convert.from_keras('
     "tf.keras.models.load_model('{name}'), output_path='{stem}.onnx')\"; then " + _QUANTIZE
 )
 _TORCH = "in Python: torch.onnx.export(model, example_input, '{stem}.onnx'); then " + _QUANTIZE
-_SAVED_MODEL = "pip install tf2onnx; python -m tf2onnx.convert --graphdef {name} --output {stem}.onnx; then " + _QUANTIZE
+_SAVED_MODEL = (
+    "pip install tf2onnx; python -m tf2onnx.convert --graphdef {name} --output {stem}.onnx; then " + _QUANTIZE
+)
 
 # suffix -> (what it is, how to make quantized ONNX of it)
 _FOREIGN = {
@@ -99,7 +101,9 @@ def _parse(data: bytes, label: str, path: Path | None) -> ModelProto:
     try:
         model = onnx.load_model_from_string(data)
     except DecodeError:
-        raise ConvertError(f"{label}: is not an ONNX model (the protobuf does not parse)", _not_onnx_hint(data)) from None
+        raise ConvertError(
+            f"{label}: is not an ONNX model (the protobuf does not parse)", _not_onnx_hint(data)
+        ) from None
     if not model.HasField("graph"):
         raise ConvertError(f"{label}: is not an ONNX model (it holds no graph)", _not_onnx_hint(data))
     return model
@@ -140,7 +144,8 @@ def _refuse_external(model: ModelProto) -> None:
     names = _external_names(model)
     if names:
         raise ConvertError(
-            f"tensor '{names[0]}' lies in an external data file, which bytes alone do not reach", "give the path of the .onnx file"
+            f"tensor '{names[0]}' lies in an external data file, which bytes alone do not reach",
+            "give the path of the .onnx file",
         )
 
 

@@ -62,7 +62,9 @@ def _padding(
             raise raw.refuse(f"pads are {pads}", "four sizes of 0 or more")
         begin, end = pads[:2], pads[2:]
         for i in range(2):
-            out[i] = _steps(size[i] + begin[i] + end[i] - extent[i], strides[i], size[i] + begin[i], bool(raw.int("ceil_mode", 0)))
+            out[i] = _steps(
+                size[i] + begin[i] + end[i] - extent[i], strides[i], size[i] + begin[i], bool(raw.int("ceil_mode", 0))
+            )
     else:
         raise raw.refuse(f"auto_pad is {mode}", "NOTSET, SAME_UPPER, SAME_LOWER, VALID")
     if min(out) < 1:
@@ -107,7 +109,10 @@ def max_pool(context: Context, raw: RawNode) -> None:
     x = raw.input(0)
     n, c, height, width = image(raw, x)
     made, out = window(raw, raw.ints("kernel_shape"), height, width)
-    for before, after, size in ((made.pads[0], made.pads[2], made.kernel[0]), (made.pads[1], made.pads[3], made.kernel[1])):
+    for before, after, size in (
+        (made.pads[0], made.pads[2], made.kernel[0]),
+        (made.pads[1], made.pads[3], made.kernel[1]),
+    ):
         if max(before, after) >= size:
             raise raw.refuse(f"pads {list(made.pads)} reach the size of the window {list(made.kernel)}", "smaller pads")
     context.emit(raw, [x], (n, c, *out), window=made)

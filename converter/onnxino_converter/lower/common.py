@@ -43,6 +43,6 @@ def pack(weights: NDArray[np.int8], layout: WeightLayout) -> Weights:
 
 
 def fold_zero_point(bias: NDArray[np.int32], weights: NDArray[np.int8], zero_point: int) -> NDArray[np.int32]:
-    """bias - zero_point * sum(w) for each row of weights [outputs, ...], int32 with wrap-around as in the kernel's sum."""
+    """bias - zero_point * sum(w) for each row of weights [outputs, ...]; int32 wraps around as in the kernel."""
     sums: NDArray[Any] = weights.reshape(weights.shape[0], -1).sum(axis=1, dtype=np.int64)
     return (bias.astype(np.int64) - zero_point * sums).astype(np.uint64).astype(np.uint32).view(np.int32)

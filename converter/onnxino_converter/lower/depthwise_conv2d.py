@@ -1,4 +1,4 @@
-"""Convolutions with one input channel per group to DepthwiseConv2D, with weights packed [kernel row][kernel column][channel]."""
+"""Convolutions with one input channel per group to DepthwiseConv2D: weights [kernel row][kernel column][channel]."""
 
 from __future__ import annotations
 

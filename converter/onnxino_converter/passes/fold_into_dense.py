@@ -10,7 +10,7 @@ from dataclasses import replace
 import numpy as np
 
 from onnxino_converter.ir import Graph, Node
-from onnxino_converter.passes.merge_movement import element_order, movement_chain
+from onnxino_converter.passes.merge_movement import Order, element_order, movement_chain
 from onnxino_converter.quantized import DenseSpec, ReshapeSpec, TransposeSpec
 
 
@@ -27,8 +27,10 @@ def fold_into_dense(graph: Graph) -> bool:
         spec: DenseSpec = node.spec
         k = spec.weights.shape[1]
         rows = element_order(chain).reshape(-1, k)
-        order = rows[0]
-        if not np.array_equal(np.sort(order), np.arange(k)) or np.any(rows != order + k * np.arange(len(rows))[:, None]):
+        order: Order = rows[0]
+        if not np.array_equal(np.sort(order), np.arange(k)) or np.any(
+            rows != order + k * np.arange(len(rows))[:, None]
+        ):
             return None
         weights = np.empty_like(spec.weights)
         weights[:, order] = spec.weights

@@ -88,7 +88,7 @@ def _both_quantized(pattern: Pattern) -> bool:
 def _float_refusal(node: Node, value: Value) -> Exception:
     return refusal(
         node.describe(),
-        f"it computes in float: the operators around '{value.name}' have no QuantizeLinear and DequantizeLinear between them",
-        f"Relu, Clip and unary functions of one quantized tensor, and {', '.join(sorted(FUSERS))} between quantized tensors",
+        f"it computes in float: no QuantizeLinear and DequantizeLinear stand between the operators around '{value.name}'",
+        f"between quantized tensors {', '.join(sorted(FUSERS))}; unary functions of one quantized tensor",
         QUANTIZE_HINT,
     )

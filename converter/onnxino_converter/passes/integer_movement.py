@@ -1,4 +1,4 @@
-"""Give operators that already run on quantized tensors (Reshape, Transpose, MaxPool, Concat) their specs; refuse other leftovers."""
+"""Give operators on quantized tensors (Reshape, Transpose, MaxPool, Concat) their specs; refuse other leftovers."""
 
 from __future__ import annotations
 
@@ -44,12 +44,16 @@ def _with_spec(graph: Graph, node: Node) -> Node:
         "Concat": lambda: ConcatSpec(node.attributes["axis"], Exactness.Exact),
     }.get(node.op)
     if spec is None:
-        raise refusal(node.describe(), f"it computes on {node.output.dtype} without scales", "Reshape, Transpose, MaxPool, Concat")
+        raise refusal(
+            node.describe(), f"it computes on {node.output.dtype} without scales", "Reshape, Transpose, MaxPool, Concat"
+        )
     known = [value.quantization for value in node.present if value.quantization is not None]
     if node.output.quantization is None and known:
         node.output.quantization = known[0]
     inputs: list[Value | None] = [
-        graph.new_constant(f"{v.name}_device", device_bytes(v.constant), v.quantization) if v and v.constant is not None else v
+        graph.new_constant(f"{v.name}_device", device_bytes(v.constant), v.quantization)
+        if v and v.constant is not None
+        else v
         for v in node.inputs
     ]
     return Node(node.op, node.name, inputs, node.outputs, spec=spec())

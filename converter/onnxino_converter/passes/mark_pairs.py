@@ -1,7 +1,8 @@
 """Mark the int8 tensors that ONNX Runtime on x86-64 turns into uint8 before it looks for integer kernels.
 
-It does so for every QuantizeLinear whose one reader is a DequantizeLinear that has one reader in turn; a tensor that two operators
-read (a skip connection), or that is an int8 graph input or output, stays int8, for which it has no Conv, Gemm and MatMul kernels.
+It does so for every QuantizeLinear whose one reader is a DequantizeLinear that has one reader in turn. A tensor that
+two operators read (a skip connection), or that is an int8 graph input or output, stays int8; for such it has no
+Conv, Gemm and MatMul kernels and runs them in float32.
 """
 
 from __future__ import annotations

@@ -19,7 +19,14 @@ def merge_duplicates(graph: Graph) -> bool:
         if node.op not in ("QuantizeLinear", "DequantizeLinear"):
             return None
         a = node.attributes
-        key = (node.op, id(node.input(0)), a["axis"], a["scale"].tobytes(), a["zero_point"].tobytes(), str(a["zero_point"].dtype))
+        key = (
+            node.op,
+            id(node.input(0)),
+            a["axis"],
+            a["scale"].tobytes(),
+            a["zero_point"].tobytes(),
+            str(a["zero_point"].dtype),
+        )
         if key not in seen:
             seen[key] = node.output
             return None

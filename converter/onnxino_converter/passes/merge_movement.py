@@ -49,7 +49,11 @@ def element_order(chain: list[Node]) -> Order:
     first = chain[0].input(0)
     order: Order = np.arange(first.elements, dtype=np.int64).reshape(first.shape)
     for link in chain:
-        order = order.transpose(link.spec.perm) if isinstance(link.spec, TransposeSpec) else order.reshape(link.output.shape)
+        order = (
+            order.transpose(link.spec.perm)
+            if isinstance(link.spec, TransposeSpec)
+            else order.reshape(link.output.shape)
+        )
     return order.ravel()
 
 

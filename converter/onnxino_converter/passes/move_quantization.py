@@ -1,4 +1,4 @@
-"""Let operators that only move or compare elements run on quantized tensors: per-tensor quantization commutes with them.
+"""Let operators that move or compare elements run on quantized tensors: per-tensor quantization commutes with them.
 
 1. movement(DQ(q)) -> DQ(movement(q))
 2. Q(movement(x))  -> movement(Q(x))
@@ -67,7 +67,12 @@ def _quantize_before(graph: Graph) -> bool:
 
     def rule(node: Node) -> list[Node] | None:
         source = producers.get(node.input(0)) if node.op == "QuantizeLinear" else None
-        if source is None or source.op not in MOVEMENT or node.attributes["axis"] >= 0 or source.input(0).dtype != FLOAT:
+        if (
+            source is None
+            or source.op not in MOVEMENT
+            or node.attributes["axis"] >= 0
+            or source.input(0).dtype != FLOAT
+        ):
             return None
         if source.input(0) in outputs:
             return None

@@ -1,4 +1,4 @@
-"""Move Transposes towards the outputs, past operators that do not care about the order of axes, so that they meet and cancel.
+"""Move Transposes towards the outputs, past operators that any order of axes suits, so that they meet and cancel.
 
 1. Lookup(T(x))                  -> T(Lookup(x))
 2. Softmax(T(x)), last axis kept -> T(Softmax(x))
@@ -49,7 +49,9 @@ def _common_perm(node: Node, producers: dict[Value, Node]) -> Perm | None:
     perm = perms.pop()
     if any(len(value.shape) > len(perm) for value in node.present) or len(node.output.shape) != len(perm):
         return None
-    free = all(value.constant is not None or moves_nothing(_padded(value, len(perm)), inverse(perm)) for value in others)
+    free = all(
+        value.constant is not None or moves_nothing(_padded(value, len(perm)), inverse(perm)) for value in others
+    )
     return perm if free else None
 
 
@@ -89,5 +91,3 @@ def _back(graph: Graph, value: Value, perm: Perm, nodes: list[Node]) -> Value:
     made = graph.new_value(f"{value.name}_transposed", permuted(shape, back), value.dtype, value.quantization)
     nodes.append(Node("Reshape", "", [value], [made], spec=ReshapeSpec()))
     return made
-
-

@@ -1,11 +1,14 @@
 """Put Transposes around operators whose kernels want another axis order than ONNX: the values in between are NHWC.
 
 1. Conv, MaxPool, AveragePool: NCHW -> NHWC before, back after.
-2. Mean over any axes: [first kept, reduced, 1, other kept] before (a Transpose and a Reshape), a Reshape after.
+2. Mean over H and W the same; over any other axes: [first kept, reduced, 1, other kept] before (a Transpose and a
+   Reshape), a Reshape after.
 3. Softmax over another than the last axis: that axis last before, back after.
 """
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import numpy as np
 
@@ -22,11 +25,14 @@ def to_nhwc(graph: Graph) -> bool:
         if node.op in SPATIAL:
             return _around(graph, node, TO_NHWC)
         if isinstance(node.spec, MeanSpec):
+            if node.spec.axes == (2, 3) and node.output.shape == (*node.input(0).shape[:2], 1, 1):
+                node.spec = replace(node.spec, axes=(1, 2))
+                return _around(graph, node, TO_NHWC)
             return _mean(graph, node, node.spec)
         if isinstance(node.spec, SoftmaxSpec) and node.spec.axis != len(node.output.shape) - 1:
             rank, axis = len(node.output.shape), node.spec.axis
             perm = (*(i for i in range(rank) if i != axis), axis)
-            node.spec = SoftmaxSpec(rank - 1, node.spec.x, node.spec.y, node.spec.exactness)
+            node.spec = replace(node.spec, axis=rank - 1)
             return _around(graph, node, perm)
         return None
 
@@ -48,7 +54,7 @@ def transpose_node(graph: Graph, x: Value, perm: tuple[int, ...], name: str) -> 
 
 
 def behind_transpose(graph: Graph, y: Value, perm: tuple[int, ...]) -> Value:
-    """A new value x so that y = Transpose(perm)(x). x takes y's name, and remembers how its axes lie in the ONNX tensor."""
+    """A new value x so that y = Transpose(perm)(x). x takes y's name, and knows how its axes lie in the ONNX tensor."""
     back = inverse(perm)
     onnx = y.perm or tuple(range(len(perm)))
     x = Value(y.name, permuted(y.shape, back), y.dtype, None, y.quantization, perm=tuple(onnx[i] for i in back))
