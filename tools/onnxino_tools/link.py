@@ -280,7 +280,7 @@ class DeviceLink:
         deadline = time.monotonic() + wait
         while True:
             try:
-                payload = self.request(Command.HELLO, doing="waiting for it to start again", timeout=0.5, retries=0)
+                payload = self.request(Command.HELLO, doing="waiting for it to start again", timeout=0.2, retries=0)
                 return Hello.parse(payload)
             except DeviceError:
                 raise
