@@ -2,8 +2,7 @@
  *
  *     driver run FILE            open and run; prints status, place and a checksum of the outputs
  *     driver truncate FILE       every shorter file is refused; with a repaired header: refused or run
- *     driver flip FILE SEED N    N files with one changed byte: all refused; the same with repaired CRC: refused or run
- */
+ *     driver flip FILE SEED N    N files with one changed byte: all refused; with repaired CRC: refused or run */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from onnxino.schema import model as s
+from onnxino.schema.codec import encode
 
 Int8 = NDArray[np.int8]
 f32 = np.float32
@@ -164,3 +167,17 @@ def zoo() -> s.Model:
     result = model(t, operators, [0], [13, 14])
     t[12].offset = t[11].offset  # Lookup works in place
     return result
+
+
+def write_corpus(folder: Path) -> None:
+    """Seeds for the fuzzer: the chain of every operator, and its operators alone."""
+    folder.mkdir(parents=True, exist_ok=True)
+    whole = zoo()
+    (folder / "zoo.oxm").write_bytes(encode(whole))
+    for op in whole.operators:
+        shapes = [[int(d) for d in whole.tensors[int(i)].shape] for i in [*op.inputs, *op.outputs]]
+        (folder / f"{op.name}.oxm").write_bytes(encode(single(op.kernel, shapes[:-1], shapes[-1])))
+
+
+if __name__ == "__main__":
+    write_corpus(Path(sys.argv[1]))

@@ -23,7 +23,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     memcpy(bytes + 16, &crc, 4);
     if (onx_model_open(&model, bytes, size) == ONX_OK && onx_model_arena_size(&model) <= ARENA_LIMIT) {
         uint32_t needed = onx_model_arena_size(&model);
-        if (posix_memalign(&arena, 16, needed + 1u) == 0 && onx_session_open(&session, &model, arena, needed) == ONX_OK) {
+        if (posix_memalign(&arena, 16, needed + 1u) == 0
+            && onx_session_open(&session, &model, arena, needed) == ONX_OK) {
             memset(arena, 0, needed);
             if (onx_run(&session) != ONX_OK)
                 abort();

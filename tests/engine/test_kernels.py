@@ -200,6 +200,7 @@ REQUANTIZATION = {
 }
 
 
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # NumPy tells of infinite products
 @pytest.mark.parametrize("name", REQUANTIZATION)
 def test_requantization(name: str) -> None:
     requantization, bias = REQUANTIZATION[name]
@@ -232,6 +233,7 @@ def test_add(a: list[int], b: list[int], form: s.AddForm, domain: int) -> None:
     compare(em.single(kernel, [a, b], broadcast(a, b)), batch=20)
 
 
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # NumPy tells of infinite products
 @pytest.mark.parametrize("scales", [(0.5, 0.5), (0.25, 1.0), (1.5, 2.0**-20), (1e-38, 1e30), (3e38, 1e-45)])
 @pytest.mark.parametrize("form", list(s.AddForm))
 def test_add_ties_and_extremes(scales: tuple[float, float], form: s.AddForm) -> None:

@@ -1,4 +1,4 @@
-/* What the host's C backend adds to the engine: batches, and every intermediate tensor. Called through ctypes by c.py. */
+/* What the host's C backend adds to the engine: batches, and every tensor. Called through ctypes by c.py. */
 #include "engine/verify.h"
 
 typedef struct {

@@ -1,4 +1,4 @@
-/* Reading a flatbuffer in place: the few primitives that model_reader.h is made of. Callers have verified the buffer. */
+/* Reading a flatbuffer in place: the primitives of model_reader.h. Callers have verified the buffer. */
 #ifndef ONX_FLATBUFFER_H
 #define ONX_FLATBUFFER_H
 
@@ -18,19 +18,38 @@ int memcmp(const void *a, const void *b, size_t size);
 #endif
 
 /* Vectors of the file: pointers into it. count is 0 and data NULL where the field is absent. */
-typedef struct { const uint8_t *data; uint32_t count; } onx_u8s;
-typedef struct { const int8_t *data; uint32_t count; } onx_i8s;
-typedef struct { const int32_t *data; uint32_t count; } onx_i32s;
-typedef struct { const uint32_t *data; uint32_t count; } onx_u32s;
-typedef struct { const float *data; uint32_t count; } onx_f32s;
-/* text ends with a NUL that length does not count; NULL where the field is absent. */
-typedef struct { const char *text; uint32_t length; } onx_string;
+#define ONX_FB_VECTOR(name, type) \
+    typedef struct {              \
+        const type *data;         \
+        uint32_t count;           \
+    } name
+ONX_FB_VECTOR(onx_u8s, uint8_t);
+ONX_FB_VECTOR(onx_i8s, int8_t);
+ONX_FB_VECTOR(onx_i32s, int32_t);
+ONX_FB_VECTOR(onx_u32s, uint32_t);
+ONX_FB_VECTOR(onx_f32s, float);
 
-static inline uint16_t onx_fb_read_u16(const uint8_t *at) { uint16_t v; memcpy(&v, at, sizeof v); return v; }
-static inline uint32_t onx_fb_read_u32(const uint8_t *at) { uint32_t v; memcpy(&v, at, sizeof v); return v; }
-static inline int16_t onx_fb_read_i16(const uint8_t *at) { int16_t v; memcpy(&v, at, sizeof v); return v; }
-static inline int32_t onx_fb_read_i32(const uint8_t *at) { int32_t v; memcpy(&v, at, sizeof v); return v; }
-static inline float onx_fb_read_f32(const uint8_t *at) { float v; memcpy(&v, at, sizeof v); return v; }
+/* text ends with a NUL that length does not count; NULL where the field is absent. */
+typedef struct {
+    const char *text;
+    uint32_t length;
+} onx_string;
+
+/* A number at any address. */
+#define ONX_FB_READ(tag, type)                              \
+    static inline type onx_fb_read_##tag(const uint8_t *at) \
+    {                                                       \
+        type v;                                             \
+        memcpy(&v, at, sizeof v);                           \
+        return v;                                           \
+    }
+ONX_FB_READ(u8, uint8_t)
+ONX_FB_READ(i8, int8_t)
+ONX_FB_READ(u16, uint16_t)
+ONX_FB_READ(i16, int16_t)
+ONX_FB_READ(u32, uint32_t)
+ONX_FB_READ(i32, int32_t)
+ONX_FB_READ(f32, float)
 
 /* Address of a table's field by its slot in the vtable (4, 6, 8 ...), or NULL where the file leaves it out. */
 static inline const uint8_t *onx_fb_field_at(const uint8_t *table, uint32_t slot)
@@ -40,47 +59,20 @@ static inline const uint8_t *onx_fb_field_at(const uint8_t *table, uint32_t slot
     return offset != 0u ? table + offset : NULL;
 }
 
-static inline uint8_t onx_fb_u8(const uint8_t *table, uint32_t slot, uint8_t absent)
-{
-    const uint8_t *at = onx_fb_field_at(table, slot);
-    return at != NULL ? *at : absent;
-}
-
-static inline int8_t onx_fb_i8(const uint8_t *table, uint32_t slot, int8_t absent)
-{
-    const uint8_t *at = onx_fb_field_at(table, slot);
-    return at != NULL ? (int8_t)*at : absent;
-}
-
-static inline uint16_t onx_fb_u16(const uint8_t *table, uint32_t slot, uint16_t absent)
-{
-    const uint8_t *at = onx_fb_field_at(table, slot);
-    return at != NULL ? onx_fb_read_u16(at) : absent;
-}
-
-static inline int16_t onx_fb_i16(const uint8_t *table, uint32_t slot, int16_t absent)
-{
-    const uint8_t *at = onx_fb_field_at(table, slot);
-    return at != NULL ? onx_fb_read_i16(at) : absent;
-}
-
-static inline uint32_t onx_fb_u32(const uint8_t *table, uint32_t slot, uint32_t absent)
-{
-    const uint8_t *at = onx_fb_field_at(table, slot);
-    return at != NULL ? onx_fb_read_u32(at) : absent;
-}
-
-static inline int32_t onx_fb_i32(const uint8_t *table, uint32_t slot, int32_t absent)
-{
-    const uint8_t *at = onx_fb_field_at(table, slot);
-    return at != NULL ? onx_fb_read_i32(at) : absent;
-}
-
-static inline float onx_fb_f32(const uint8_t *table, uint32_t slot, float absent)
-{
-    const uint8_t *at = onx_fb_field_at(table, slot);
-    return at != NULL ? onx_fb_read_f32(at) : absent;
-}
+/* A table's number, or `absent` where the file leaves it out. */
+#define ONX_FB_NUMBER(tag, type)                                                      \
+    static inline type onx_fb_##tag(const uint8_t *table, uint32_t slot, type absent) \
+    {                                                                                 \
+        const uint8_t *at = onx_fb_field_at(table, slot);                             \
+        return at != NULL ? onx_fb_read_##tag(at) : absent;                           \
+    }
+ONX_FB_NUMBER(u8, uint8_t)
+ONX_FB_NUMBER(i8, int8_t)
+ONX_FB_NUMBER(u16, uint16_t)
+ONX_FB_NUMBER(i16, int16_t)
+ONX_FB_NUMBER(u32, uint32_t)
+ONX_FB_NUMBER(i32, int32_t)
+ONX_FB_NUMBER(f32, float)
 
 /* What an offset field points to (a table, a string or a vector's length word), or NULL. */
 static inline const uint8_t *onx_fb_target(const uint8_t *table, uint32_t slot)
@@ -121,26 +113,29 @@ static inline onx_string onx_fb_string_at(const uint8_t *at)
 
 /* Descriptors of the schema for the structural verifier (structure.c). */
 enum {
-    ONX_FB_SCALAR,        /* size bytes inline, value at most limit where limit is not 0 */
-    ONX_FB_STRUCT,        /* size bytes inline */
-    ONX_FB_TABLE,         /* offset to a table described by tables[type] */
+    ONX_FB_SCALAR, /* size bytes inline, value at most limit where limit is not 0 */
+    ONX_FB_STRUCT, /* size bytes inline */
+    ONX_FB_TABLE,  /* offset to a table described by tables[type] */
     ONX_FB_STRING,
-    ONX_FB_UNION,         /* offset to a table; the tag is the byte in the slot before, the tables start at unions[type] */
-    ONX_FB_SCALARS,       /* vector of elements of size bytes */
-    ONX_FB_STRINGS,       /* vector of strings */
-    ONX_FB_TABLES,        /* vector of tables described by tables[type] */
+    ONX_FB_UNION,   /* offset to a table; the tag is the byte in the slot before, its tables begin at type */
+    ONX_FB_SCALARS, /* vector of elements of size bytes */
+    ONX_FB_STRINGS, /* vector of strings */
+    ONX_FB_TABLES,  /* vector of tables described by tables[type] */
 };
 
 typedef struct {
     uint8_t kind;
-    uint8_t slot;         /* byte position in the vtable */
-    uint8_t size;         /* inline bytes, or bytes of a vector's element */
-    uint8_t align;        /* of the inline value, or of a vector's first element */
-    uint8_t limit;        /* greatest value of an enum or bool, greatest tag of a union; 0: any */
-    uint8_t type;         /* index of a table, or of a union's first table */
+    uint8_t slot;  /* byte position in the vtable */
+    uint8_t size;  /* inline bytes, or bytes of a vector's element */
+    uint8_t align; /* of the inline value, or of a vector's first element */
+    uint8_t limit; /* greatest value of an enum or bool, greatest tag of a union; 0: any */
+    uint8_t type;  /* index of a table, or of a union's first table */
     uint8_t required;
 } onx_fb_field;
 
-typedef struct { const onx_fb_field *fields; uint32_t count; } onx_fb_table;
+typedef struct {
+    const onx_fb_field *fields;
+    uint32_t count;
+} onx_fb_table;
 
 #endif

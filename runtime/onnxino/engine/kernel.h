@@ -13,8 +13,8 @@ typedef struct {
     void *data;
     const int32_t *shape; /* rank dimensions of 1 or more */
     uint32_t rank;
-    uint32_t count;       /* elements; below 2^31 */
-    uint8_t type;         /* enum onx_element_type */
+    uint32_t count; /* elements; below 2^31 */
+    uint8_t type;   /* enum onx_element_type */
     int32_t zero_point;
     float scale;
 } onx_tensor;
@@ -27,12 +27,12 @@ typedef struct {
     const uint8_t *attributes; /* the operator's table: onx_fb_<stem> t = { call->attributes } */
 } onx_call;
 
-/* One way to compute an operator. Several kernels may serve one operator: the first whose weight layout is the file's runs. */
+/* One way to compute an operator. Of several kernels, the first with the file's weight layout runs. */
 typedef struct {
-    uint8_t layout;                                              /* enum onx_weight_layout; UNSET for operators without */
-    onx_status (*check)(const onx_call *call);                   /* shapes, lengths and ranges, before anything below is called */
+    uint8_t layout;                            /* enum onx_weight_layout; UNSET for operators without */
+    onx_status (*check)(const onx_call *call); /* shapes, lengths and ranges, before anything below is called */
     void (*run)(const onx_call *call);
-    uint32_t (*scratch)(const onx_call *call);                   /* bytes it needs; NULL: none */
+    uint32_t (*scratch)(const onx_call *call);                     /* bytes it needs; NULL: none */
     uint32_t (*safe_offset)(const onx_call *call, uint32_t input); /* see docs/format.md; NULL: ONX_NEVER */
 } onx_kernel;
 
@@ -43,7 +43,7 @@ typedef struct {
     uint8_t inputs;
 } onx_operator;
 
-/* Indexed by the union's tag. A build for one model may link its own table with fewer entries filled (see kernels.c). */
+/* Indexed by the union's tag. A build for one model may link a table of its own (see kernels.c). */
 extern const onx_operator onx_operators[];
 extern const uint32_t onx_operator_kinds;
 

@@ -1,4 +1,4 @@
-/* Which kernels this build has. A build for one model can replace this file by one that names only what the model uses. */
+/* Which kernels this build has. A build for one model can replace this file by one that names what it uses. */
 #include "kernel.h"
 
 #define ONX_KERNELS(stem, inputs) { onx_##stem##_kernels, sizeof onx_##stem##_kernels / sizeof(onx_kernel), inputs }

@@ -2,6 +2,7 @@
  *
  * A table is a struct around its address; accessors of absent fields give the default (NULL and count 0 for vectors).
  * Only for files that onx_model_open has verified. */
+/* clang-format off */
 #ifndef ONX_MODEL_READER_H
 #define ONX_MODEL_READER_H
 

@@ -1,6 +1,7 @@
-/* Exact float32 steps that all executors share: rint, fma, products that are rounded, requantization (docs/numerics.md).
+/* The float32 steps that all executors share: rint, fma, rounded products, requantization (docs/numerics.md).
  *
- * Needs IEEE binary32 without excess precision, round to nearest and no flush to zero: the reset state of every Cortex-M FPU. */
+ * Needs IEEE binary32 without excess precision, round to nearest and no flush to zero: the reset state of every
+ * Cortex-M FPU. */
 #ifndef ONX_NUMERIC_H
 #define ONX_NUMERIC_H
 
@@ -19,8 +20,8 @@
 #define ONX_ARM_FPU 1
 #endif
 
-/* a * b rounded to float32. Compilers may fuse a product with the sum that follows unless told -ffp-contract=off; the empty
- * assembly makes the rounded product a value that cannot be fused, whatever the flags say. */
+/* a * b rounded to float32. Compilers may fuse a product with the sum that follows unless told -ffp-contract=off; the
+ * empty assembly makes the rounded product a value that cannot be fused, whatever the flags say. */
 static inline float onx_product(float a, float b)
 {
     float p = a * b;
@@ -61,8 +62,8 @@ static inline float onx_fma(float a, float b, float c)
     __asm__("vfma.f32 %0, %1, %2" : "+t"(c) : "t"(a), "t"(b));
     return c;
 #else
-    /* The product is exact in float64. The sum is rounded to odd there (the last bit is set where it is not exact), after which
-     * rounding to float32 gives what one rounding gives: float64 has more than two bits to spare. */
+    /* The product is exact in float64. The sum is rounded to odd there (the last bit is set where it is not exact),
+     * after which rounding to float32 gives what one rounding gives: float64 has more than two bits to spare. */
     double product = (double)a * (double)b;
     double addend = (double)c;
     double sum = product + addend;
@@ -78,7 +79,7 @@ static inline float onx_fma(float a, float b, float c)
 #endif
 }
 
-/* v limited to [low, high], NaN to low. For whole low and high, clamping before rounding gives what clamping after it gives. */
+/* v limited to [low, high], NaN to low. Before rounding, whole limits give the same as after it. */
 static inline float onx_clampf(float v, float low, float high)
 {
     v = v > low ? v : low;
@@ -108,7 +109,7 @@ static inline int8_t onx_requantize(int32_t acc, float scale, float low, float h
     return (int8_t)(onx_rint(onx_clampf((float)acc * scale, low, high)) + zero_point);
 }
 
-/* clamp(rint(v) - offset) for v that already holds the zero point in the domain; low and high are in the domain, too. */
+/* clamp(rint(v) - offset) for v that holds the zero point in the domain, as low and high are. */
 static inline int8_t onx_round_domain(float v, float low, float high, int32_t domain_offset)
 {
     return (int8_t)(onx_rint(onx_clampf(v, low, high)) - domain_offset);

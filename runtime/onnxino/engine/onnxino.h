@@ -25,21 +25,21 @@ extern "C" {
 
 typedef enum {
     ONX_OK = 0,
-    ONX_ERROR_ARGUMENT = -1,    /* a NULL pointer, or an index that does not exist */
-    ONX_ERROR_ADDRESS = -2,     /* the model or the arena does not begin at a multiple of ONX_ALIGNMENT */
-    ONX_ERROR_TRUNCATED = -3,   /* fewer bytes than the header needs or states */
-    ONX_ERROR_MAGIC = -4,       /* not a .oxm file */
-    ONX_ERROR_VERSION = -5,     /* a newer format: needs the release onx_model.needed_version */
-    ONX_ERROR_HEADER = -6,      /* the header states what the format does not allow */
-    ONX_ERROR_CRC = -7,         /* the file is damaged: the checksum differs */
-    ONX_ERROR_STRUCTURE = -8,   /* the flatbuffer is malformed */
-    ONX_ERROR_TENSOR = -9,      /* a tensor's shape, type, scale, alias or data is wrong; onx_model.where is its index */
-    ONX_ERROR_PORT = -10,       /* a graph input or output is wrong; where: its index, outputs after inputs */
-    ONX_ERROR_OPERATOR = -11,   /* an operator's operands or attributes do not fit together; where: its index */
+    ONX_ERROR_ARGUMENT = -1,  /* a NULL pointer, or an index that does not exist */
+    ONX_ERROR_ADDRESS = -2,   /* the model or the arena does not begin at a multiple of ONX_ALIGNMENT */
+    ONX_ERROR_TRUNCATED = -3, /* fewer bytes than the header needs or states */
+    ONX_ERROR_MAGIC = -4,     /* not a .oxm file */
+    ONX_ERROR_VERSION = -5,   /* a newer format: needs the release onx_model.needed_version */
+    ONX_ERROR_HEADER = -6,    /* the header states what the format does not allow */
+    ONX_ERROR_CRC = -7,       /* the file is damaged: the checksum differs */
+    ONX_ERROR_STRUCTURE = -8, /* the flatbuffer is malformed */
+    ONX_ERROR_TENSOR = -9,    /* a tensor's shape, type, scale, alias or data is wrong; onx_model.where is its index */
+    ONX_ERROR_PORT = -10,     /* a graph input or output is wrong; where: its index, outputs after inputs */
+    ONX_ERROR_OPERATOR = -11, /* an operator's operands or attributes do not fit together; where: its index */
     ONX_ERROR_UNSUPPORTED = -12, /* no kernel in this build for an operator's kind, type or layout; where: its index */
-    ONX_ERROR_ORDER = -13,      /* an operator reads what is not written, or writes a tensor twice; where: its index */
-    ONX_ERROR_PLAN = -14,       /* the memory plan overlaps, or leaves the arena; where: the tensor's index */
-    ONX_ERROR_ARENA_SIZE = -15, /* the model's arena size is not the end of its plan, or the caller's arena is smaller */
+    ONX_ERROR_ORDER = -13,       /* an operator reads what is not written, or writes a tensor twice; where: its index */
+    ONX_ERROR_PLAN = -14,        /* the memory plan overlaps, or leaves the arena; where: the tensor's index */
+    ONX_ERROR_ARENA_SIZE = -15,  /* the model's arena does not end where its plan does, or the caller's is smaller */
 } onx_status;
 
 /* A verified model. Filled by onx_model_open; read-only for the caller. */
@@ -53,10 +53,10 @@ typedef struct {
 
 /* One element type and quantization: real = (value - zero_point) * scale. */
 typedef struct {
-    const char *name;           /* of the ONNX graph's input or output */
-    const int32_t *shape;       /* as the device holds it (NHWC), batch included */
+    const char *name;     /* of the ONNX graph's input or output */
+    const int32_t *shape; /* as the device holds it (NHWC), batch included */
     uint32_t rank;
-    uint32_t size;              /* bytes */
+    uint32_t size; /* bytes */
     float scale;
     int32_t zero_point;
 } onx_port_info;
@@ -70,12 +70,12 @@ typedef void (*onx_hook)(void *user, const struct onx_session *session, uint32_t
 typedef struct onx_session {
     const onx_model *model;
     uint8_t *arena;
-    onx_hook hook;              /* NULL for none; the caller may set it at any time between runs */
-    void *user;                 /* passed to the hook */
+    onx_hook hook; /* NULL for none; the caller may set it at any time between runs */
+    void *user;    /* passed to the hook */
 } onx_session;
 
-/* Verifies `size` bytes at `data` (address a multiple of 16) as docs/format.md says, completely and without reading outside;
- * what follows the file inside `size` is ignored. `data` must outlive the model and stay unchanged. */
+/* Verifies `size` bytes at `data` (address a multiple of 16) as docs/format.md says, completely and without reading
+ * outside; what follows the file inside `size` is ignored. `data` must outlive the model and stay unchanged. */
 onx_status onx_model_open(onx_model *model, const void *data, size_t size);
 
 /* Bytes of arena that a session of this model needs. */
@@ -86,7 +86,7 @@ uint32_t onx_model_output_count(const onx_model *model);
 uint32_t onx_model_operator_count(const onx_model *model);
 uint32_t onx_model_tensor_count(const onx_model *model);
 const char *onx_operator_name(const onx_model *model, uint32_t index); /* NULL for a wrong index */
-uint32_t onx_operator_kind(const onx_model *model, uint32_t index);    /* tag of model.fbs's union Kernel; 0: wrong index */
+uint32_t onx_operator_kind(const onx_model *model, uint32_t index);    /* tag of the union Kernel; 0: wrong index */
 
 /* Bytes of a graph input or output; 0 for a wrong index. */
 size_t onx_input_size(const onx_model *model, uint32_t index);
@@ -98,7 +98,7 @@ onx_status onx_output_info(const onx_model *model, uint32_t index, onx_port_info
  * `model` must outlive the session. hook is cleared. */
 onx_status onx_session_open(onx_session *session, const onx_model *model, void *arena, size_t arena_size);
 
-/* Where to write an input before each run (running overwrites inputs), and where to read an output after it. NULL for a wrong index. */
+/* Where to write an input before each run (running overwrites inputs) and to read an output after it; NULL: no such. */
 void *onx_input(const onx_session *session, uint32_t index);
 const void *onx_output(const onx_session *session, uint32_t index);
 

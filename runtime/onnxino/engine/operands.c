@@ -37,8 +37,9 @@ onx_tensor onx_tensor_of(const onx_model *model, uint8_t *arena, uint32_t tensor
 {
     onx_fb_tensor t = onx_fb_model_tensors_at(onx_root(model), tensor_index);
     onx_i32s shape = onx_fb_tensor_shape(t);
-    onx_tensor v = { NULL, shape.data, shape.count, 1u, onx_fb_tensor_type(t), onx_fb_tensor_zero_point(t),
-                     onx_fb_tensor_scale(t) };
+    onx_tensor v = {
+        NULL, shape.data, shape.count, 1u, onx_fb_tensor_type(t), onx_fb_tensor_zero_point(t), onx_fb_tensor_scale(t)
+    };
     for (uint32_t i = 0; i < shape.count; i++)
         v.count *= (uint32_t)shape.data[i];
     int32_t base = onx_fb_tensor_alias_of(t);
@@ -69,10 +70,7 @@ int onx_is_finite(float v)
     return (bits & 0x7F800000u) != 0x7F800000u;
 }
 
-int onx_is_scale(float v)
-{
-    return onx_is_finite(v) && v > 0.0f;
-}
+int onx_is_scale(float v) { return onx_is_finite(v) && v > 0.0f; }
 
 int onx_same_shape(const onx_tensor *a, const onx_tensor *b)
 {

@@ -1,14 +1,17 @@
 /* The memory plan: what is alive at the same time shares no bytes (docs/format.md, "What a reader verifies", 5 and 6).
  *
- * Lifetimes are not stored, for there is no memory to store them in: of two tensors alive together, one is written while the
- * other lives. So for each tensor it is enough to look at what is written from its birth to its death. */
+ * Lifetimes are not stored, for there is no memory to store them in: of two tensors alive together, one is written
+ * while the other lives. So for each tensor it is enough to look at what is written from its birth to its death. */
 #include "verify.h"
 
 #define ONX_START (-1) /* when graph inputs are written: before operator 0 */
 
-typedef struct { uint64_t begin, end; } onx_area;
+typedef struct {
+    uint64_t begin, end;
+} onx_area;
 
-/* An activation's bytes and life: operators birth to death, both included. Graph outputs live one operator longer than the last. */
+/* An activation's bytes and life: operators birth to death, both included. Graph outputs live one operator longer than
+ * the last. */
 typedef struct {
     uint32_t tensor;
     onx_area area;
@@ -22,10 +25,7 @@ static onx_area onx_area_of(const onx_model *model, uint32_t base)
     return area;
 }
 
-static int onx_overlap(onx_area a, onx_area b)
-{
-    return a.begin < b.end && b.begin < a.end;
-}
+static int onx_overlap(onx_area a, onx_area b) { return a.begin < b.end && b.begin < a.end; }
 
 static int onx_contains(const onx_model *model, onx_u32s tensors, uint32_t base)
 {
@@ -58,7 +58,8 @@ static int onx_live(const onx_model *model, uint32_t base, onx_life *life)
     return is_written;
 }
 
-/* May `call` write its output at `output` over the tensor, whose last reader it is? Every operand that it is must allow it. */
+/* May `call` write its output at `output` over the tensor, whose last reader it is? Every operand that it is must allow
+ * it. */
 static int onx_may_overwrite(const onx_call *call, const onx_life *life, onx_area output)
 {
     const onx_kernel *kernel = onx_kernel_for(call->op);
@@ -81,7 +82,7 @@ static int onx_spares(const onx_model *model, uint32_t index, const onx_life *li
     onx_call call = onx_call_of(model, NULL, index);
     uint64_t scratch = onx_fb_operator_scratch_offset(call.op);
     onx_area area = { scratch, scratch + onx_fb_operator_scratch_size(call.op) };
-    if (onx_overlap(area, life->area))
+    if (area.begin < area.end && onx_overlap(area, life->area)) /* scratch of no bytes lies anywhere */
         return 0;
     onx_u32s outputs = onx_fb_operator_outputs(call.op);
     for (uint32_t i = 0; i < outputs.count; i++) {

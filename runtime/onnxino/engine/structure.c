@@ -96,7 +96,8 @@ static int onx_table_at(onx_span *s, uint32_t at, uint32_t type)
     uint32_t vtable = (uint32_t)place;
     uint32_t slots = onx_fb_read_u16(s->data + vtable);
     uint32_t bytes = onx_fb_read_u16(s->data + vtable + 2u);
-    if (slots < 4u || slots % 2u != 0u || bytes < 4u || !onx_fits(s, vtable, slots, 2u) || !onx_fits(s, table, bytes, 4u))
+    if (slots < 4u || slots % 2u != 0u || bytes < 4u || !onx_fits(s, vtable, slots, 2u)
+        || !onx_fits(s, table, bytes, 4u))
         return 0;
     for (uint32_t i = 0; i < description->count; i++) {
         const onx_fb_field *f = &description->fields[i];

@@ -1,4 +1,5 @@
-/* Tensors, ports and operators: does the file state what can be true? (docs/format.md, "What a reader verifies", 2 to 4) */
+/* Tensors, ports and operators: does the file state what can be true? (docs/format.md, "What a reader verifies", 2 to
+ * 4) */
 #include "verify.h"
 
 static const uint8_t onx_element_size[] = { 0, 1, 1, 2, 2, 4, 4 }; /* by enum onx_element_type */
@@ -83,7 +84,8 @@ static int onx_tensor_is_sound(const onx_model *model, uint32_t index)
         onx_fb_tensor origin = onx_tensor_table(model, (uint32_t)base);
         if (data.data != NULL || onx_fb_tensor_alias_of(origin) != -1 || onx_is_constant(model, (uint32_t)base))
             return 0;
-        return onx_tensor_bytes(model, (uint32_t)base) == bytes && onx_fb_tensor_offset(origin) == onx_fb_tensor_offset(t);
+        return onx_tensor_bytes(model, (uint32_t)base) == bytes
+               && onx_fb_tensor_offset(origin) == onx_fb_tensor_offset(t);
     }
     if (data.data != NULL)
         return data.count == bytes;
@@ -154,7 +156,8 @@ static int onx_is_written_before(const onx_model *model, uint32_t tensor, uint32
     return onx_is_constant(model, base) || onx_is_graph_input(model, base) || onx_writers(model, base, limit) > 0u;
 }
 
-static onx_status onx_verify_operands(const onx_model *model, onx_fb_operator op, const onx_operator *kind, uint32_t index)
+static onx_status onx_verify_operands(const onx_model *model, onx_fb_operator op, const onx_operator *kind,
+                                      uint32_t index)
 {
     onx_u32s inputs = onx_fb_operator_inputs(op), outputs = onx_fb_operator_outputs(op);
     uint32_t tensors = onx_model_tensor_count(model);
@@ -184,7 +187,8 @@ onx_status onx_verify_operators(onx_model *model)
         operands += onx_fb_operator_inputs(call.op).count;
         if (operands > model->size / 4u)
             return ONX_ERROR_STRUCTURE;
-        onx_status status = onx_verify_operands(model, call.op, &onx_operators[onx_fb_operator_kernel_type(call.op)], i);
+        onx_status status =
+            onx_verify_operands(model, call.op, &onx_operators[onx_fb_operator_kernel_type(call.op)], i);
         if (status == ONX_OK)
             status = kernel->check(&call);
         if (status != ONX_OK)

@@ -1,4 +1,5 @@
-/* Semantic verification, after the structure is known to be sound. Each returns ONX_OK or an error with model->where set. */
+/* Semantic verification, after the structure is known to be sound. Each returns ONX_OK or an error with model->where
+ * set. */
 #ifndef ONX_VERIFY_H
 #define ONX_VERIFY_H
 

@@ -8,8 +8,8 @@ typedef struct {
     int32_t domain_offset;
 } onx_add;
 
-static void onx_add_general(const void *formula, const int8_t *a, size_t a_step, const int8_t *b, size_t b_step, int8_t *y,
-                            size_t n)
+static void onx_add_general(const void *formula, const int8_t *a, size_t a_step, const int8_t *b, size_t b_step,
+                            int8_t *y, size_t n)
 {
     const onx_add *f = formula;
     for (size_t i = 0; i < n; i++, a += a_step, b += b_step) {
@@ -20,8 +20,8 @@ static void onx_add_general(const void *formula, const int8_t *a, size_t a_step,
 }
 
 /* b is the operand that is constant along the run: its product is rounded. */
-static void onx_add_scalar_b(const void *formula, const int8_t *a, size_t a_step, const int8_t *b, size_t b_step, int8_t *y,
-                             size_t n)
+static void onx_add_scalar_b(const void *formula, const int8_t *a, size_t a_step, const int8_t *b, size_t b_step,
+                             int8_t *y, size_t n)
 {
     const onx_add *f = formula;
     for (size_t i = 0; i < n; i++, a += a_step, b += b_step) {
@@ -35,20 +35,22 @@ static void onx_add_run(const onx_call *call)
 {
     onx_fb_add t = { call->attributes };
     int32_t offset = onx_fb_add_domain_offset(t);
-    onx_add f = { onx_fb_add_scale_a(t), onx_fb_add_scale_b(t), onx_fb_add_constant(t),
-                  (float)(onx_fb_add_minimum(t) + offset), (float)(onx_fb_add_maximum(t) + offset), offset };
+    onx_add f = {
+        .scale_a = onx_fb_add_scale_a(t),
+        .scale_b = onx_fb_add_scale_b(t),
+        .constant = onx_fb_add_constant(t),
+        .low = (float)(onx_fb_add_minimum(t) + offset),
+        .high = (float)(onx_fb_add_maximum(t) + offset),
+        .domain_offset = offset,
+    };
     switch (onx_fb_add_form(t)) {
-    case ONX_ADD_FORM_SCALAR_B:
-        onx_pairwise_run(call, 0, onx_add_scalar_b, &f);
-        break;
+    case ONX_ADD_FORM_SCALAR_B: onx_pairwise_run(call, 0, onx_add_scalar_b, &f); break;
     case ONX_ADD_FORM_SCALAR_A:
         f.scale_a = onx_fb_add_scale_b(t); /* the same with the operands exchanged */
         f.scale_b = onx_fb_add_scale_a(t);
         onx_pairwise_run(call, 1, onx_add_scalar_b, &f);
         break;
-    default:
-        onx_pairwise_run(call, 0, onx_add_general, &f);
-        break;
+    default: onx_pairwise_run(call, 0, onx_add_general, &f); break;
     }
 }
 

@@ -13,8 +13,8 @@ typedef struct {
     size_t outputs, group_outputs; /* output channels: all, of one group */
     size_t kernel_w, filter;       /* taps of a row; weights of one filter */
     size_t dilation_h, dilation_w;
-    int is_contiguous;             /* a row of the window is one run of memory, in image and filter alike */
-    uint32_t padding;              /* input_zero_point */
+    int is_contiguous; /* a row of the window is one run of memory, in image and filter alike */
+    uint32_t padding;  /* input_zero_point */
 } onx_conv;
 
 /* acc[0..3] += one row of the window for four filters (one: `single`). x: first tap inside, w: its weights. */
@@ -48,7 +48,8 @@ static uint32_t onx_conv_outside(const onx_conv *c, const int8_t *w, size_t kern
 }
 
 /* One output pixel. x: the pixel under the first tap inside. */
-static void onx_conv_pixel(const onx_conv *c, const int8_t *x, int8_t *y, size_t kernel_h, onx_taps rows, onx_taps columns)
+static void onx_conv_pixel(const onx_conv *c, const int8_t *x, int8_t *y, size_t kernel_h, onx_taps rows,
+                           onx_taps columns)
 {
     const onx_requantizer *q = &c->requantizer;
     size_t taps = (size_t)(columns.end - columns.first);
@@ -111,7 +112,7 @@ static void onx_conv2d_run(const onx_call *call)
                 const int8_t *x = image;
                 if (rows.first < rows.end && columns.first < columns.end)
                     x += ((size_t)(iy + rows.first * h.dilation) * c.width + (size_t)(ix + columns.first * w.dilation))
-                        * channels;
+                         * channels;
                 onx_conv_pixel(&c, x, y, (size_t)h.kernel, rows, columns);
             }
         }

@@ -10,10 +10,10 @@ typedef struct {
     const int32_t *bias;
     onx_requantizer requantizer;
     size_t channels, multiplier, outputs;
-    size_t row;                   /* bytes of an image row */
+    size_t row; /* bytes of an image row */
     onx_axis h, w;
     int32_t height, width;
-    int8_t padding[ONX_BLOCK];    /* what a tap outside of the image reads */
+    int8_t padding[ONX_BLOCK]; /* what a tap outside of the image reads */
 } onx_depthwise;
 
 /* The pixel under a tap, or NULL in the border. y, x: position of the window's first tap. */
@@ -24,8 +24,8 @@ static const int8_t *onx_depthwise_tap(const onx_depthwise *d, const int8_t *ima
 }
 
 /* Output channels m to m + 3 of one pixel, where the multiplier is 1. */
-static void onx_depthwise_block(const onx_depthwise *d, uint32_t acc[ONX_BLOCK], const int8_t *image, size_t m, int32_t y,
-                                int32_t x)
+static void onx_depthwise_block(const onx_depthwise *d, uint32_t acc[ONX_BLOCK], const int8_t *image, size_t m,
+                                int32_t y, int32_t x)
 {
     const int8_t *w = d->weights + m;
     uint32_t a0 = acc[0], a1 = acc[1], a2 = acc[2], a3 = acc[3];
@@ -46,7 +46,8 @@ static void onx_depthwise_block(const onx_depthwise *d, uint32_t acc[ONX_BLOCK],
 }
 
 /* One output channel of one pixel, any multiplier. */
-static uint32_t onx_depthwise_single(const onx_depthwise *d, uint32_t acc, const int8_t *image, size_t m, int32_t y, int32_t x)
+static uint32_t onx_depthwise_single(const onx_depthwise *d, uint32_t acc, const int8_t *image, size_t m, int32_t y,
+                                     int32_t x)
 {
     const int8_t *w = d->weights + m;
     size_t channel = m / d->multiplier;

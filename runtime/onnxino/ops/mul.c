@@ -3,13 +3,13 @@
 #include "pairwise.h"
 
 typedef struct {
-    float scale, zero_point; /* zero_point, low and high are in the domain: the sum is rounded there, which decides ties */
-    float low, high;
+    float scale;
+    float zero_point, low, high; /* in the domain: the sum is rounded there, which decides ties */
     int32_t domain_offset, zero_a, zero_b;
 } onx_mul;
 
-static void onx_mul_elements(const void *formula, const int8_t *a, size_t a_step, const int8_t *b, size_t b_step, int8_t *y,
-                             size_t n)
+static void onx_mul_elements(const void *formula, const int8_t *a, size_t a_step, const int8_t *b, size_t b_step,
+                             int8_t *y, size_t n)
 {
     const onx_mul *f = formula;
     for (size_t i = 0; i < n; i++, a += a_step, b += b_step) {

@@ -4,9 +4,9 @@
 
 #include "engine/kernel.h"
 
-/* Computes n outputs. Inputs advance by a_step and b_step bytes: 1, or 0 where the input is repeated. y may be a or b itself. */
-typedef void (*onx_pair_run)(const void *formula, const int8_t *a, size_t a_step, const int8_t *b, size_t b_step, int8_t *y,
-                             size_t n);
+/* Computes n outputs. Inputs advance by a_step and b_step bytes: 1, or 0 where repeated. y may be a or b itself. */
+typedef void (*onx_pair_run)(const void *formula, const int8_t *a, size_t a_step, const int8_t *b, size_t b_step,
+                             int8_t *y, size_t n);
 
 /* Calls `run` for each innermost run of the operator's inputs `first` (0 or 1) and the other one. */
 void onx_pairwise_run(const onx_call *call, uint32_t first, onx_pair_run run, const void *formula);

@@ -48,12 +48,12 @@ static int onx_are_images(const onx_tensor *input, const onx_tensor *output)
 int onx_window_fits_convolution(onx_window2d w, const onx_tensor *input, const onx_tensor *output)
 {
     return onx_are_images(input, output) && onx_axis_fits_convolution(onx_axis_h(w), input->shape[1], output->shape[1])
-        && onx_axis_fits_convolution(onx_axis_w(w), input->shape[2], output->shape[2]);
+           && onx_axis_fits_convolution(onx_axis_w(w), input->shape[2], output->shape[2]);
 }
 
 int onx_window_fits_pool(onx_window2d w, const onx_tensor *input, const onx_tensor *output)
 {
     return onx_are_images(input, output) && input->shape[3] == output->shape[3]
-        && onx_axis_fits_pool(onx_axis_h(w), input->shape[1], output->shape[1])
-        && onx_axis_fits_pool(onx_axis_w(w), input->shape[2], output->shape[2]);
+           && onx_axis_fits_pool(onx_axis_h(w), input->shape[1], output->shape[1])
+           && onx_axis_fits_pool(onx_axis_w(w), input->shape[2], output->shape[2]);
 }

@@ -1,13 +1,15 @@
-/* Windows that slide over an image with borders: which taps lie inside, and whether a window's output shape is right. */
+/* Windows that slide over an image with borders: the taps that lie inside, and the check of the output's shape. */
 #ifndef ONX_WINDOW_H
 #define ONX_WINDOW_H
 
 #include "engine/kernel.h"
 
 /* Taps first <= t < end of a window lie inside the image. */
-typedef struct { int32_t first, end; } onx_taps;
+typedef struct {
+    int32_t first, end;
+} onx_taps;
 
-/* A window of `kernel` taps, `dilation` apart, the first at `start` (negative in the border) of an image `size` wide. */
+/* A window of `kernel` taps, `dilation` apart, from `start` (negative in the border) in an image `size` wide. */
 static inline onx_taps onx_taps_inside(int32_t start, int32_t dilation, int32_t kernel, int32_t size)
 {
     onx_taps taps = { 0, kernel };
@@ -25,7 +27,9 @@ static inline onx_taps onx_taps_inside(int32_t start, int32_t dilation, int32_t 
 }
 
 /* One axis of a window. */
-typedef struct { int32_t kernel, stride, dilation, before, after; } onx_axis;
+typedef struct {
+    int32_t kernel, stride, dilation, before, after;
+} onx_axis;
 
 static inline onx_axis onx_axis_h(onx_window2d w)
 {
@@ -39,7 +43,7 @@ static inline onx_axis onx_axis_w(onx_window2d w)
     return a;
 }
 
-/* Input and output are [N,H,W,C] with the same N, and each output axis is (padded - window) / stride + 1, rounded down. */
+/* Input and output are [N,H,W,C] with the same N; each output axis is (padded - window) / stride + 1, rounded down. */
 int onx_window_fits_convolution(onx_window2d w, const onx_tensor *input, const onx_tensor *output);
 
 /* The same for pooling: also rounded up (ceil_mode), with the same C, and every window has a tap inside the image. */
