@@ -37,6 +37,7 @@ INFER_PATIENCE = 60.0  # in all
 DATA = 1024  # bytes of model, input or output in a frame
 MODEL_HEADER = 32
 SILENCE_AFTER_RESET = 10.0
+AFTER_GARBAGE = 0.05  # seconds to wait for an answer after the device said that it received garbage
 
 
 class DeviceError(LinkError):
@@ -140,14 +141,16 @@ class DeviceLink:
         )
 
     def _answer(self, frame: Frame, wait: float, doing: str) -> Frame | None:
-        """The answer to `frame`; None after `wait` seconds, or at once when the device says that it received garbage."""
+        """The answer to `frame`; None after `wait` seconds, or soon after the device says that it received garbage."""
         deadline = time.monotonic() + wait
         while (left := deadline - time.monotonic()) > 0:
             for got in self._decoder.feed(self.transport.read(left)):
                 if got.type == Event.FAULT | REPLY:
                     raise _fault(got, doing)
                 if got.type == Event.BAD_FRAME | REPLY:
-                    return None
+                    # That may have been noise before our frame, so that its answer still follows.
+                    deadline = min(deadline, time.monotonic() + AFTER_GARBAGE)
+                    continue
                 if got.version != VERSION:
                     raise LinkError(
                         f"the device speaks version {got.version} of the protocol, this program version {VERSION}",
