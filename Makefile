@@ -33,8 +33,8 @@ format: $(VENV)/.dev ## bring all sources into the common style
 dist: $(VENV)/.dev ## wheel and source archive in dist/
 	$(BIN)/python -m build --outdir dist .
 
-wheel-test: dist ## install the wheel where there is no compiler, and run its demo
-	$(BIN)/python -m pytest -q tests/tools/test_wheel.py --run-wheel
+wheel-test: $(VENV)/.test ## install the wheel where there is no compiler, and run its demo
+	$(BIN)/python -m pytest -q tests/tools/test_wheel.py
 
 clean: ## remove .venv and what was built
 	rm -rf $(VENV) build dist

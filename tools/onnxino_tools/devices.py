@@ -6,6 +6,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from onnxino.errors import LinkError, MissingExtraError
+from onnxino_tools import ui
 
 if TYPE_CHECKING:
     from onnxino_tools.link import DeviceLink
@@ -23,7 +24,10 @@ def open_device(port: str) -> DeviceLink:
         from onnxino_tools.build import firmware_image
         from onnxino_tools.emulator import EmulatorTransport, Machine
 
-        return DeviceLink(EmulatorTransport(Machine(firmware_image())))
+        machine = Machine(firmware_image())
+        if machine.count_note:
+            ui.note(machine.count_note)
+        return DeviceLink(EmulatorTransport(machine))
     from onnxino_tools.transport import open_transport
 
     try:

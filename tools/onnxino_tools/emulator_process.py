@@ -45,6 +45,11 @@ class EmulatorProcess:
             raise
 
     @property
+    def notes(self) -> list[str]:
+        """What the process has to say about itself: how it counts, where that matters."""
+        return [line for line in self.log if not line.endswith("(Ctrl-C ends it)")]
+
+    @property
     def log(self) -> list[str]:
         """The lines that the process has written."""
         return self._log_file.read_text("utf-8", "replace").strip().splitlines()

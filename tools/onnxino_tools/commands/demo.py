@@ -119,6 +119,8 @@ def _run(args: Namespace, task: Task, scratch: Path) -> int:
         evaluator = Evaluator(session, data, feed)
         with EmulatorProcess(image, scratch, tcp=args.tcp) as emulator:
             _step(3, "emulator", f"the emulated board's serial port is {emulator.port}")
+            for line in emulator.notes:
+                ui.note(line)
             _step(
                 4, "load", "the model goes over the serial port into the board's flash, where the firmware verifies it"
             )

@@ -1,0 +1,62 @@
+"""demo: the digits over a pty, the waste sorter, and what it asks for."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from onnxino_tools.commands.serial_eval import matrix
+from tests.tools.conftest import Command
+
+pytest.importorskip("unicorn")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no ptys")
+def test_digits(onnxino: Command, tmp_path: Path) -> None:
+    code, out, err = onnxino("demo", "--limit", 30, "-o", tmp_path, "--save", tmp_path / "s.npz")
+    assert code == 0
+    assert "1/5 convert   digits_int8.onnx -> digits.oxm: 154,784 multiply-adds" in err
+    assert "3/5 emulator  the emulated board's serial port is /dev/" in err
+    assert "bytes compared   300 with the NumPy reference" in out
+    assert "bytes different  0" in out
+    assert "estimated by the emulator" in out
+    assert "What next:" in err
+    assert (tmp_path / "digits.oxm").is_file()
+    assert len(np.load(tmp_path / "s.npz")["predictions"]) == 30
+
+
+def test_trashnet(onnxino: Command, shared: Path) -> None:
+    data = shared / "datasets" / "trashnet_64.npz"
+    code, out, _ = onnxino("demo", "--data", "trashnet", "--data-file", data, "--limit", 6, "--json")
+    result = json.loads(out)
+    assert code == 0
+    assert (result["images"], result["bytes_different"]) == (6, 0)
+    assert len(result["confusion_matrix"]) == 6
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--data", "trashnet"], "--data trashnet needs its images: --data-file F.npz"),
+        (["--data", "trashnet", "--data-file", "none.npz"], "there is no file 'none.npz'"),
+        (["--data", "trashnet", "--data-file", __file__], "no model of the waste sorter was found"),
+        (["--data", "trashnet", "--data-file", __file__, "--model", "none.onnx"], "there is no model 'none.onnx'"),
+        (["--data-file", "none.npz"], "there is no data at 'none.npz'"),
+    ],
+)
+def test_errors(onnxino: Command, arguments: list[str], message: str) -> None:
+    code, out, err = onnxino("demo", *arguments)
+    assert (code, out) == (1, "")
+    assert f"error: {message}" in err
+
+
+def test_long_class_names_are_cut() -> None:
+    assert matrix([[3, 0], [1, 12]], ["a very long class name", "b"]) == [
+        "                a very long.   b",
+        "  a very long.             3   .",
+        "  b                        1  12",
+    ]
