@@ -21,9 +21,9 @@ def check(kernel: Mean2D, inputs: list[Tensor], outputs: list[Tensor]) -> None:
 def run(kernel: Mean2D, arrays: list[NDArray[np.int8]], outputs: list[Tensor]) -> list[NDArray[np.int8]]:
     """[B, N, H, W, C] -> [B, N, 1, 1, C]."""
     _, _, height, width, channels = arrays[0].shape
-    total: NDArray[np.float64] = arrays[0].sum(axis=(2, 3), dtype=np.float64, keepdims=True)  # exact below 2^53
+    total = np.add.reduce(arrays[0], axis=(2, 3), dtype=np.float64, keepdims=True)  # exact below 2^53
     total -= kernel.input_zero_point * height * width
-    return [requantize(total, np.zeros(channels, np.int32), kernel.requantization)]
+    return [requantize(total, np.zeros(int(channels), np.int32), kernel.requantization)]
 
 
 def scratch(kernel: Mean2D, inputs: list[Tensor], outputs: list[Tensor]) -> int:
