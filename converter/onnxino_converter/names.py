@@ -8,13 +8,12 @@ import unicodedata
 
 from onnxino.errors import ConvertError
 
-_C_KEYWORDS = frozenset(
-    """
+_RESERVED = """
     auto break case char const continue default do double else enum extern float for goto if inline int long register
     restrict return short signed sizeof static struct switch typedef union unsigned void volatile while bool true false
     alignas alignof class new delete this template namespace main
-    """.split()
-)
+"""
+_C_KEYWORDS = frozenset(_RESERVED.split())
 LIMIT = 48
 
 

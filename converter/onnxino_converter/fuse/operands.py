@@ -92,7 +92,7 @@ class Operand:
 
 @dataclass
 class Pattern:
-    """The float computation before one QuantizeLinear: `head` is its operator, `activations` the Relu and Clip after."""
+    """The float computation before a QuantizeLinear: `head` is its operator, `activations` the Relu and Clip after."""
 
     graph: Graph
     producers: dict[Value, Node]

@@ -1,4 +1,4 @@
-"""Operators that move or rename elements: Reshape, Flatten, Squeeze, Unsqueeze, Transpose, Identity, Dropout, Constant."""
+"""Operators that move or rename elements: Reshape, Flatten, Squeeze, Unsqueeze, Transpose, Identity, Dropout."""
 
 from __future__ import annotations
 

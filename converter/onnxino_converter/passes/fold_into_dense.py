@@ -25,7 +25,7 @@ def fold_into_dense(graph: Graph) -> bool:
         if not any(isinstance(link.spec, TransposeSpec) for link in chain):
             return None
         spec: DenseSpec = node.spec
-        k = spec.weights.shape[1]
+        k: int = spec.weights.shape[1]
         rows = element_order(chain).reshape(-1, k)
         order: Order = rows[0]
         if not np.array_equal(np.sort(order), np.arange(k)) or np.any(

@@ -88,7 +88,7 @@ def _both_quantized(pattern: Pattern) -> bool:
 def _float_refusal(node: Node, value: Value) -> Exception:
     return refusal(
         node.describe(),
-        f"it computes in float: no QuantizeLinear and DequantizeLinear stand between the operators around '{value.name}'",
+        f"it computes in float: around '{value.name}' no QuantizeLinear and DequantizeLinear stand between operators",
         f"between quantized tensors {', '.join(sorted(FUSERS))}; unary functions of one quantized tensor",
         QUANTIZE_HINT,
     )
