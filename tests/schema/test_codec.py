@@ -61,7 +61,7 @@ def small_model() -> Model:
                 inputs=np.array([0], np.uint32),
                 outputs=np.array([1], np.uint32),
                 exactness=Exactness.Step,
-            )  # fmt: skip
+            )
         ],
         inputs=[
             Port(
@@ -70,7 +70,7 @@ def small_model() -> Model:
                 type=ElementType.Float32,
                 shape=np.array([-1, 3, 4, 1], np.int32),
                 dimension_names=["N", "", "", ""],
-            )  # fmt: skip
+            )
         ],
         outputs=[Port(name="größe", tensor=1, type=ElementType.UInt8, shape=np.array([1, 1, 1, 1], np.int32))],
         arena_size=17,

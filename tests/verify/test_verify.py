@@ -1,0 +1,138 @@
+"""The verification itself: it sees a single wrong bias, names where it is, and says how ONNX Runtime was asked."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from onnx import ModelProto, TensorProto, helper, numpy_helper
+
+from onnxino import load_model
+from onnxino.errors import OnnxinoError
+from onnxino.schema.codec import encode
+from onnxino.schema.model import Conv2D
+from onnxino_converter import convert
+from onnxino_tools.main import main
+from onnxino_tools.verify.oracle import Oracle, host_saturates, load
+from onnxino_tools.verify.run import random_feeds, verify
+
+pytest.importorskip("onnxruntime", reason="the oracle is not installed (extra 'verify')")
+
+DIGITS = Path(__file__).parents[2] / "examples" / "digits" / "digits_int8.onnx"
+
+
+def test_a_kept_promise_is_reported_operator_by_operator() -> None:
+    oxm = convert(DIGITS).model
+    report, saved = verify(load(DIGITS), oxm, random_feeds(load_model(oxm), 3), ["numpy", "c"])
+    assert report.kept
+    assert report.inputs == 3
+    assert set(report.backends) == {"numpy", "c"}
+    assert all(b.bytes_compared == 30 and b.bytes_different == 0 for b in report.backends.values())
+    assert [o.integer for o in report.operators] == [True] * len(load_model(oxm).operators)
+    names = {key.split("/")[0] for key in saved}
+    assert names == {"onnxruntime", "numpy", "c"}
+
+
+def test_one_wrong_bias_is_found_where_it_is() -> None:
+    model = load_model(convert(DIGITS).model)
+    wrong = [op for op in model.operators if isinstance(op.kernel, Conv2D)][1]
+    assert isinstance(wrong.kernel, Conv2D)
+    wrong.kernel.bias = wrong.kernel.bias + np.int32(2000)
+    report, _ = verify(load(DIGITS), encode(model), random_feeds(model, 2), ["numpy"])
+    assert not report.kept
+    assert [o.name for o in report.operators if not o.kept] == [wrong.name]
+    assert report.backends["numpy"].bytes_different > 0
+
+
+def test_the_command_prints_json_and_exits_with_0(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    save = tmp_path / "verified.npz"
+    assert main(["verify", str(DIGITS), "--random", "2", "--backends", "numpy", "--json", "--save", str(save)]) == 0
+    seen = json.loads(capsys.readouterr().out)
+    assert seen["backends"]["numpy"]["bytes_compared"] == 20
+    assert seen["backends"]["numpy"]["bytes_different"] == 0
+    assert seen["kept"] is True
+    with np.load(save) as arrays:
+        outputs = [key for key in arrays.files if key.startswith(("numpy/", "onnxruntime/"))]
+        assert len(outputs) == 2
+        assert np.array_equal(arrays[outputs[0]], arrays[outputs[1]])
+
+
+def test_the_command_explains_what_it_found(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["verify", str(DIGITS), "--random", "1", "--backends", "numpy"]) == 0
+    text = capsys.readouterr().out
+    assert "1 random inputs (seed 0), against ONNX Runtime" in text
+    assert "integer in ONNX Runtime, fed the same bytes: 0 of" in text
+    assert "every promise kept" in text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["--random", "2", "--data", "x.npz"], 2, "cannot be given together"),
+        (["--backends", ","], 2, "--backends names none"),
+        (["--random", "0"], 2, "--random"),
+        (["--data", "nowhere.npz"], 1, "nowhere.npz"),
+    ],
+)
+def test_wrong_arguments(arguments: list[str], code: int, message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["verify", str(DIGITS), *arguments]) == code
+    assert message in capsys.readouterr().err
+
+
+def test_a_file_that_is_no_onnx_model(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "model.onnx"
+    path.write_bytes(b"not a model at all")
+    assert main(["verify", str(path)]) == 1
+    assert "error:" in capsys.readouterr().err
+
+
+def _shared_zero_points() -> ModelProto:
+    """Two dense layers that share a zero point: ONNX Runtime 1.31.1 fails on that with the precision option."""
+    rng = np.random.default_rng(0)
+    constants = {
+        "xs": np.float32(0.02), "xz": np.int8(3), "ws": np.float32(0.01), "wz": np.int8(0), "ys": np.float32(0.05),
+        "w1": rng.integers(-128, 128, (8, 8), np.int8), "w2": rng.integers(-128, 128, (8, 8), np.int8),
+    }  # fmt: skip
+    nodes = [
+        helper.make_node("QuantizeLinear", ["x", "xs", "xz"], ["xq"]),
+        helper.make_node("DequantizeLinear", ["xq", "xs", "xz"], ["x1"]),
+        helper.make_node("DequantizeLinear", ["w1", "ws", "wz"], ["w1f"]),
+        helper.make_node("MatMul", ["x1", "w1f"], ["y1"]),
+        helper.make_node("QuantizeLinear", ["y1", "ys", "xz"], ["y1q"]),
+        helper.make_node("DequantizeLinear", ["y1q", "ys", "xz"], ["x2"]),
+        helper.make_node("DequantizeLinear", ["w2", "ws", "wz"], ["w2f"]),
+        helper.make_node("MatMul", ["x2", "w2f"], ["y2"]),
+        helper.make_node("QuantizeLinear", ["y2", "ys", "xz"], ["y2q"]),
+        helper.make_node("DequantizeLinear", ["y2q", "ys", "xz"], ["y"]),
+    ]
+    graph = helper.make_graph(
+        nodes, "shared",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 8])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, [1, 8])],
+        [numpy_helper.from_array(np.asarray(value), name) for name, value in constants.items()],
+    )  # fmt: skip
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+
+
+def test_models_that_onnxruntime_cannot_open_with_the_precision_option_are_compared_all_the_same() -> None:
+    proto = _shared_zero_points()
+    oracle = Oracle(proto)
+    expected = "1, initializers unshared" if host_saturates() else "not needed"
+    assert oracle.precision in ("1", expected)
+    oxm = convert(proto).model
+    report, _ = verify(proto, oxm, random_feeds(load_model(oxm), 4), ["numpy"])
+    assert report.kept
+    assert report.backends["numpy"].bytes_different == 0
+
+
+def test_a_model_that_onnxruntime_refuses_gets_its_reason() -> None:
+    graph = helper.make_graph(
+        [helper.make_node("NoSuchOperator", ["x"], ["y"])],
+        "odd",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, [1])],
+    )
+    with pytest.raises(OnnxinoError, match=r"ONNX Runtime refuses this model: .*NoSuchOperator"):
+        Oracle(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8))
