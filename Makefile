@@ -5,7 +5,7 @@ BIN = $(VENV)/bin
 JOBS ?= 2
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --editable
 .DEFAULT_GOAL := help
-.PHONY: help demo test check generated-fresh generate format firmware dist wheel-test clean
+.PHONY: help demo test conformance check generated-fresh generate format firmware dist wheel-test clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## /  make \1 # /p' $(MAKEFILE_LIST) | awk -F' # ' '{printf "%-20s %s\n", $$1, $$2}'
@@ -15,6 +15,9 @@ demo: $(VENV)/.demo ## the whole path: convert, build, load into the emulated bo
 
 test: $(VENV)/.test ## all tests
 	$(BIN)/python -m pytest -n $(JOBS) -q
+
+conformance: $(VENV)/.test ## 64 random inputs and every real test image on each model, all backends and ONNX Runtime (long)
+	ONNXINO_CONFORMANCE=full $(BIN)/python -m pytest -n $(JOBS) -q tests/conformance
 
 check: $(VENV)/.dev generated-fresh ## style, types, generated files, coverage
 	$(BIN)/ruff check .
