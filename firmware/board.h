@@ -1,4 +1,5 @@
-/* What the portable firmware needs of a board. A board is a folder in boards/ that defines board_config.h and these functions. */
+/* What the portable firmware needs of a board. A board is a folder in boards/ that defines board_config.h and these
+ * functions. */
 #ifndef ONX_BOARD_H
 #define ONX_BOARD_H
 
@@ -10,8 +11,9 @@
 
 enum onx_light { ONX_LIGHT_OFF, ONX_LIGHT_RUNNING, ONX_LIGHT_LOADING, ONX_LIGHT_FAULT };
 
-/* Serial line. Reading never blocks and returns the number of bytes that arrived; writing returns when all is sent (data in RAM).
-   Waiting sleeps until bytes arrive. Resynchronising throws away what is on the way after the line was disturbed. */
+/* Serial line. Reading never blocks and returns the number of bytes that arrived; writing returns when all is sent
+   (data in RAM). Waiting sleeps until bytes arrive. Resynchronising throws away what is on the way after the line was
+   disturbed. */
 size_t onx_board_read(uint8_t *data, size_t capacity);
 void onx_board_write(const uint8_t *data, size_t size);
 void onx_board_wait(void);
@@ -21,8 +23,8 @@ void onx_board_resynchronise(void);
 uint32_t onx_board_cycles(void);
 uint32_t onx_board_microseconds(void);
 
-/* The model region: read in place. Erasing one page and writing whole words by byte offset in the region; false when the flash does
-   not hold afterwards what it should. A word is written once between two erasures. */
+/* The model region: read in place. Erasing one page and writing whole words by byte offset in the region; false when
+   the flash does not hold afterwards what it should. A word is written once between two erasures. */
 const uint8_t *onx_board_model(void);
 bool onx_board_erase(uint32_t offset);
 bool onx_board_program(uint32_t offset, const uint8_t *data, uint32_t size);
@@ -34,7 +36,8 @@ void onx_board_device_id(uint8_t id[8]);
 void onx_board_light(enum onx_light light);
 _Noreturn void onx_board_reset(void);
 
-/* What the board calls: the program, and the report of a fault (8 words, see protocol.h), after which the board resets. */
+/* What the board calls: the program, and the report of a fault (8 words, see protocol.h), after which the board resets.
+ */
 void onx_main(void);
 void onx_fault_report(const uint32_t words[8]);
 

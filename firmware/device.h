@@ -6,8 +6,8 @@
 #include "engine/onnxino.h"
 #include "frame.h"
 
-#define ONX_MAX_PORTS 8u      /* graph inputs of a model */
-#define ONX_MAX_PROFILE 256u  /* operators whose cycles are kept */
+#define ONX_MAX_PORTS 8u     /* graph inputs of a model */
+#define ONX_MAX_PROFILE 256u /* operators whose cycles are kept */
 #define ONX_MODEL_HEADER 32u
 
 /* An answer. Its payload is `fields` followed by `data`, which may lie anywhere: so the last answer can be sent again
@@ -33,15 +33,15 @@ typedef struct {
     onx_decoder decoder;
     onx_encoder encoder;
 
-    onx_reply reply;          /* the last answer */
-    uint32_t request_crc;     /* of the request that it answers: the same again is a repetition */
+    onx_reply reply;      /* the last answer */
+    uint32_t request_crc; /* of the request that it answers: the same again is a repetition */
     bool answered;
-    bool disturbed;           /* bytes came that were no frame */
+    bool disturbed; /* bytes came that were no frame */
 
     onx_loading loading;
     onx_model model;
     onx_session session;
-    onx_status model_status;  /* ONX_OK: model and session are open */
+    onx_status model_status; /* ONX_OK: model and session are open */
 
     uint32_t written[ONX_MAX_PORTS]; /* input bytes that were written, from the start */
     bool has_result;

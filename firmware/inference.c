@@ -3,7 +3,8 @@
 
 #include "device.h"
 
-/* Payload: input index (u32), offset (u32), bytes. An input is written from its start on; writing its first byte begins anew. */
+/* Payload: input index (u32), offset (u32), bytes. An input is written from its start on; writing its first byte begins
+ * anew. */
 uint8_t onx_input_write(onx_device *device, const uint8_t *payload, uint32_t size)
 {
     if (device->model_status != ONX_OK) {

@@ -6,10 +6,7 @@
 
 static onx_device device;
 
-void onx_fault_report(const uint32_t words[8])
-{
-    onx_device_fault(&device, words);
-}
+void onx_fault_report(const uint32_t words[8]) { onx_device_fault(&device, words); }
 
 void onx_main(void)
 {

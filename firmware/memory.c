@@ -1,12 +1,9 @@
-/* memcpy and its family for a build without a C library. Compiled with flags that keep the compiler from turning these loops into
-   calls to themselves (build.py: -fno-builtin, and for GCC -fno-tree-loop-distribute-patterns). */
+/* memcpy and its family for a build without a C library. Compiled with flags that keep the compiler from turning these
+   loops into calls to themselves (build.py: -fno-builtin, and for GCC -fno-tree-loop-distribute-patterns). */
 #include <stdint.h>
 #include <string.h>
 
-static int words_fit(const void *a, const void *b)
-{
-    return (((uintptr_t)a | (uintptr_t)b) & 3u) == 0;
-}
+static int words_fit(const void *a, const void *b) { return (((uintptr_t)a | (uintptr_t)b) & 3u) == 0; }
 
 void *memcpy(void *restrict to, const void *restrict from, size_t size)
 {

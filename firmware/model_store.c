@@ -69,7 +69,8 @@ uint8_t onx_load_begin(onx_device *device, const uint8_t *payload, uint32_t size
     return ONX_REPLY_OK;
 }
 
-/* Payload: offset (u32), then a multiple of 4 bytes. Pieces come in order; a page is erased when its first byte comes. */
+/* Payload: offset (u32), then a multiple of 4 bytes. Pieces come in order; a page is erased when its first byte comes.
+ */
 uint8_t onx_load_write(onx_device *device, const uint8_t *payload, uint32_t size)
 {
     onx_loading *loading = &device->loading;

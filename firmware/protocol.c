@@ -1,4 +1,5 @@
-/* Requests and answers (docs/protocol.md): takes bytes, runs commands, answers repetitions without running them again. */
+/* Requests and answers (docs/protocol.md): takes bytes, runs commands, answers repetitions without running them again.
+ */
 #include <string.h>
 
 #include "device.h"
@@ -39,8 +40,8 @@ static void fill_header(onx_reply *reply, uint8_t type, uint8_t status, uint32_t
 {
     const uint32_t size = reply->field_count + reply->data_size;
     const uint8_t header[ONX_FRAME_HEADER] = {
-        ONX_PROTOCOL_VERSION, (uint8_t)(type | ONX_REPLY), status,        0, (uint8_t)sequence, (uint8_t)(sequence >> 8),
-        (uint8_t)size,        (uint8_t)(size >> 8),
+        ONX_PROTOCOL_VERSION, (uint8_t)(type | ONX_REPLY), status,        0,
+        (uint8_t)sequence,    (uint8_t)(sequence >> 8),    (uint8_t)size, (uint8_t)(size >> 8),
     };
     memcpy(reply->header, header, sizeof header);
 }
@@ -60,7 +61,7 @@ static void send_event(onx_device *device, uint8_t type, uint8_t status, const u
 
 static uint8_t hello(onx_device *device)
 {
-    static const uint8_t version[4] = {ONX_FIRMWARE_MAJOR, ONX_FIRMWARE_MINOR, ONX_FIRMWARE_PATCH, 0};
+    static const uint8_t version[4] = { ONX_FIRMWARE_MAJOR, ONX_FIRMWARE_MINOR, ONX_FIRMWARE_PATCH, 0 };
     onx_reply *reply = &device->reply;
     const bool valid = device->model_status == ONX_OK;
     const onx_model *model = &device->model;

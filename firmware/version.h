@@ -1,4 +1,4 @@
-/* The firmware's version: the one of the package in pyproject.toml (a test compares them). */
+/* The firmware's version: onnxino.__version__ of the Python package (a test compares them). */
 #ifndef ONX_VERSION_H
 #define ONX_VERSION_H
 

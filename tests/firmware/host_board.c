@@ -1,5 +1,6 @@
-/* A board made of a process: the serial line is stdin and stdout, the flash a file, so that the portable firmware runs on the host under
- * sanitizers. Usage: host_board FLASH_FILE [CUT]; CUT n ends the process in the middle of flash operation n, as a loss of power does. */
+/* A board made of a process: the serial line is stdin and stdout, the flash a file, so that the portable firmware runs
+ * on the host under sanitizers. Usage: host_board FLASH_FILE [CUT]; CUT n ends the process in the middle of flash
+ * operation n, as a loss of power does. */
 #include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
@@ -17,7 +18,7 @@ static _Alignas(16) uint8_t arena[ONX_BOARD_ARENA_SIZE];
 
 size_t onx_board_read(uint8_t *data, size_t capacity)
 {
-    struct pollfd in = {.fd = STDIN_FILENO, .events = POLLIN};
+    struct pollfd in = { .fd = STDIN_FILENO, .events = POLLIN };
     if (poll(&in, 1, 0) <= 0) {
         return 0;
     }
@@ -42,13 +43,11 @@ void onx_board_write(const uint8_t *data, size_t size)
 
 void onx_board_wait(void)
 {
-    struct pollfd in = {.fd = STDIN_FILENO, .events = POLLIN};
+    struct pollfd in = { .fd = STDIN_FILENO, .events = POLLIN };
     poll(&in, 1, 100);
 }
 
-void onx_board_resynchronise(void)
-{
-}
+void onx_board_resynchronise(void) {}
 
 uint32_t onx_board_microseconds(void)
 {
@@ -57,21 +56,12 @@ uint32_t onx_board_microseconds(void)
     return (uint32_t)((uint64_t)now.tv_sec * 1000000u + (uint64_t)now.tv_nsec / 1000u);
 }
 
-uint32_t onx_board_cycles(void)
-{
-    return onx_board_microseconds() * (ONX_BOARD_CLOCK_HZ / 1000000u);
-}
+uint32_t onx_board_cycles(void) { return onx_board_microseconds() * (ONX_BOARD_CLOCK_HZ / 1000000u); }
 
-const uint8_t *onx_board_model(void)
-{
-    return flash;
-}
+const uint8_t *onx_board_model(void) { return flash; }
 
 /* True when the power goes in this operation: the caller does half of it. */
-static bool power_fails(void)
-{
-    return cut > 0 && --cut == 0;
-}
+static bool power_fails(void) { return cut > 0 && --cut == 0; }
 
 bool onx_board_erase(uint32_t offset)
 {
@@ -100,20 +90,11 @@ bool onx_board_program(uint32_t offset, const uint8_t *data, uint32_t size)
     return memcmp(flash + offset, data, size) == 0;
 }
 
-void *onx_board_arena(void)
-{
-    return arena;
-}
+void *onx_board_arena(void) { return arena; }
 
-uint32_t onx_board_stack_size(void)
-{
-    return 8192;
-}
+uint32_t onx_board_stack_size(void) { return 8192; }
 
-uint32_t onx_board_stack_free(void)
-{
-    return 4096;
-}
+uint32_t onx_board_stack_free(void) { return 4096; }
 
 void onx_board_device_id(uint8_t id[8])
 {
@@ -122,10 +103,7 @@ void onx_board_device_id(uint8_t id[8])
     }
 }
 
-void onx_board_light(enum onx_light light)
-{
-    (void)light;
-}
+void onx_board_light(enum onx_light light) { (void)light; }
 
 static char **arguments;
 

@@ -27,7 +27,17 @@ def compile_firmware(out: Path) -> str | None:
     sources += [f for f in sorted((ROOT / "firmware").glob("*.c")) if f.name != "memory.c"]
     sources += sorted((runtime / "engine").glob("*.c")) + sorted((runtime / "ops").glob("*.c"))
     includes = [f"-I{path}" for path in (ROOT / "firmware", ROOT / "firmware" / "boards" / "nano33ble", runtime)]
-    command = [compiler, "-std=gnu11", "-D_GNU_SOURCE", "-g", "-O1", "-ffp-contract=off", *WARNINGS, *includes, *map(str, sources)]
+    command = [
+        compiler,
+        "-std=gnu11",
+        "-D_GNU_SOURCE",
+        "-g",
+        "-O1",
+        "-ffp-contract=off",
+        *WARNINGS,
+        *includes,
+        *map(str, sources),
+    ]
     done = subprocess.run([*command, *SANITIZERS, "-o", str(out)], capture_output=True, text=True, check=False)
     if done.returncode != 0 and "asan" in done.stderr:  # a compiler without the sanitizers' libraries
         done = subprocess.run([*command, "-o", str(out)], capture_output=True, text=True, check=False)
@@ -44,7 +54,9 @@ class HostDevice:
         if not flash.exists():
             flash.write_bytes(b"\xff" * 0xA0000)
         command = [str(program), str(flash), *([str(cut)] if cut else [])]
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0)
+        self.process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0
+        )
 
     def write(self, data: bytes) -> None:
         assert self.process.stdin is not None

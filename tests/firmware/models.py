@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+
 from onnxino.schema import codec
 from onnxino.schema.model import (
     ElementType,
@@ -51,7 +52,10 @@ def _dense(random: np.random.Generator, index: int, inputs: int, outputs: int) -
         requantization=Requantization(scale=np.full(outputs, 0.0003, np.float32), zero_point=3),
     )
     return Operator(
-        name=f"dense{index}", kernel=kernel, inputs=np.array([index], np.uint32), outputs=np.array([index + 1], np.uint32)
+        name=f"dense{index}",
+        kernel=kernel,
+        inputs=np.array([index], np.uint32),
+        outputs=np.array([index + 1], np.uint32),
     )
 
 

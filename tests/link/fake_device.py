@@ -77,7 +77,19 @@ class FakeDevice:
         numbers = [64_000_000, 0x38000, 0xA0000, 4096, 8192, 4000]
         ports = 1 | 1 << 16 if self.valid else 0
         return Status.OK, struct.pack(
-            "<BBH3sx8s6Ii5I", VERSION, 1, MAX_PAYLOAD, b"\0\1\0", bytes(range(8)), *numbers, 0 if self.valid else -4, size, crc, 0, 2, ports
+            "<BBH3sx8s6Ii5I",
+            VERSION,
+            1,
+            MAX_PAYLOAD,
+            b"\0\1\0",
+            bytes(range(8)),
+            *numbers,
+            0 if self.valid else -4,
+            size,
+            crc,
+            0,
+            2,
+            ports,
         ) + (b"fake" if self.valid else b"")
 
     def _echo(self, payload: bytes) -> tuple[int, bytes]:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import pytest
 from fake_device import FakeDevice, fake_model
+
 from onnxino.errors import LinkError, ModelError
 from onnxino_tools.link import DeviceError, DeviceLink
 from onnxino_tools.protocol import REPLY, STATUS_TEXT, Command, Event, Frame, Status
@@ -115,13 +116,13 @@ def test_load_reports_its_progress_and_checks_the_model(device: FakeDevice, link
 
 @pytest.mark.parametrize("data", [b"", b"OXM\x1a", bytes(64), b"\x08\x07" * 40])
 def test_what_is_no_model_is_not_sent(device: FakeDevice, link: DeviceLink, data: bytes) -> None:
-    with pytest.raises(ModelError, match="not a .oxm file"):
+    with pytest.raises(ModelError, match=r"not a \.oxm file"):
         link.load_model(data)
     assert device.executed == []
 
 
 def test_a_damaged_model_is_refused(link: DeviceLink) -> None:
-    with pytest.raises(DeviceError, match="verifying it.*CRC-32 differs"):
+    with pytest.raises(DeviceError, match=r"verifying it.*CRC-32 differs"):
         link.load_model(MODEL[:-1] + bytes([MODEL[-1] ^ 1]))
 
 
@@ -154,7 +155,9 @@ def test_a_device_that_falls_silent_in_the_middle(device: FakeDevice, link: Devi
     assert device.executed.count(Command.INFER) == 1
 
 
-def test_a_device_that_was_reset_between_input_and_inference_gets_the_input_again(device: FakeDevice, link: DeviceLink) -> None:
+def test_a_device_that_was_reset_between_input_and_inference_gets_the_input_again(
+    device: FakeDevice, link: DeviceLink
+) -> None:
     link.load_model(MODEL)
     once = iter([True])
 
@@ -179,7 +182,9 @@ def test_another_protocol_version_is_named(device: FakeDevice, link: DeviceLink)
 def test_a_fault_of_the_firmware_is_reported(device: FakeDevice, link: DeviceLink) -> None:
     words = struct.pack("<8I", 3, 0x10234, 0x10100, 0x61000000, 0x8200, 0x40000000, 0, 0x1FFFFFF0)
     device.to_host = lambda data: Frame(Event.FAULT | REPLY, 0, words).encode()
-    with pytest.raises(LinkError, match="stopped with a fault while waiting for its hello: .*pc 0x00010234.*BFAR 0x1FFFFFF0"):
+    with pytest.raises(
+        LinkError, match=r"stopped with a fault while waiting for its hello: .*pc 0x00010234.*BFAR 0x1FFFFFF0"
+    ):
         link.hello()
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from onnxino_tools import protocol
 from onnxino_tools.protocol import Command, Decoder, Event, Frame, FrameError, Hello, Status, cobs_decode, cobs_encode
 
@@ -61,7 +62,11 @@ def test_cobs_decodes_the_short_form_of_a_full_last_block() -> None:
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.lists(st.sampled_from([b"\0", b"\1", bytes(253), b"\xff" * 254, b"ab" * 127, b"x" * 253]), max_size=8).map(b"".join))
+@given(
+    st.lists(st.sampled_from([b"\0", b"\1", bytes(253), b"\xff" * 254, b"ab" * 127, b"x" * 253]), max_size=8).map(
+        b"".join
+    )
+)
 def test_cobs_holds_no_zero_and_comes_back(data: bytes) -> None:
     encoded = cobs_encode(data)
     assert 0 not in encoded

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 import serial
+
 from onnxino.errors import LinkError
 from onnxino_tools import transport
 from onnxino_tools.transport import open_transport
@@ -45,8 +46,7 @@ def test_a_broken_connection_is_a_link_error(server: socket.socket) -> None:
     line = open_transport(_url(server))
     server.accept()[0].close()
     with pytest.raises(LinkError, match=r"connection to socket://.* broke"):
-        while True:
-            line.read(1)
+        line.read(1)
     line.close()
     with pytest.raises(LinkError, match="broke"):
         line.write(b"x")
@@ -74,10 +74,22 @@ def test_a_port_that_does_not_exist(monkeypatch: pytest.MonkeyPatch, ports: list
 @pytest.mark.parametrize(
     ("failure", "message", "hint"),
     [
-        (serial.SerialException(errno.EACCES, "could not open port: Permission denied"), "no permission to open", "dialout"),
-        (serial.SerialException(errno.EBUSY, "could not open port: Device or resource busy"), "in use by another", "serial monitor"),
+        (
+            serial.SerialException(errno.EACCES, "could not open port: Permission denied"),
+            "no permission to open",
+            "dialout",
+        ),
+        (
+            serial.SerialException(errno.EBUSY, "could not open port: Device or resource busy"),
+            "in use by another",
+            "serial monitor",
+        ),
         (serial.SerialException("could not open port 'COM3': PermissionError(13, 'Access is denied.')"), None, None),
-        (serial.SerialException("could not open port 'COM9': FileNotFoundError(2, 'not there')"), "there is no serial port", ""),
+        (
+            serial.SerialException("could not open port 'COM9': FileNotFoundError(2, 'not there')"),
+            "there is no serial port",
+            "",
+        ),
         (serial.SerialException(errno.EIO, "broken"), "cannot open", ""),
     ],
 )

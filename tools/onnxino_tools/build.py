@@ -1,4 +1,4 @@
-"""Builds the firmware image: C sources to ELF with ziglang or arm-none-eabi-gcc, ELF to the flat image that is flashed."""
+"""Builds the firmware: C sources to ELF with ziglang or arm-none-eabi-gcc, ELF to the flat image that is flashed."""
 
 from __future__ import annotations
 
@@ -21,8 +21,10 @@ COMPILERS = ("zig", "gcc")
 
 _WARNINGS = ["-Wall", "-Wextra", "-Wconversion", "-Wshadow"]
 # The results must not depend on the compiler: no contraction to fused multiply-add, no relaxed floating point.
-_COMMON = ["-std=c11", "-O2", "-g0", "-ffp-contract=off", "-fno-common", "-ffunction-sections", "-fdata-sections"]
-_COMMON += ["-fno-unwind-tables", "-fno-asynchronous-unwind-tables", "-fno-stack-protector", "-fno-ident"]
+_COMMON = [
+    *("-std=c11", "-O2", "-g0", "-ffp-contract=off", "-fno-common", "-ffunction-sections", "-fdata-sections"),
+    *("-fno-unwind-tables", "-fno-asynchronous-unwind-tables", "-fno-stack-protector", "-fno-ident"),
+]
 _LINK = ["-nostdlib", "-static", "-Wl,--gc-sections", "-Wl,--build-id=none"]
 # memory.c is what the compiler calls for copies and fills: it must not be compiled into calls to itself.
 _MEMORY = ["-fno-builtin", "-ffreestanding", "-fno-strict-aliasing"]
@@ -167,14 +169,16 @@ def _compile(
 def _run(command: list[str]) -> str:
     done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
     if done.returncode != 0:
-        errors = [line for line in done.stderr.splitlines() if re.search(r"error|undefined|overflow|will not fit", line)]
+        errors = [
+            line for line in done.stderr.splitlines() if re.search(r"error|undefined|overflow|will not fit", line)
+        ]
         text = "\n".join(errors[:10] or done.stderr.splitlines()[-10:])
         raise BuildError(f"{Path(command[0]).name} failed with exit code {done.returncode}:\n{text}")
     return done.stdout
 
 
 def elf_to_image(elf: bytes, board: Board = NANO33BLE) -> bytes:
-    """The bytes that the board's flash holds from image_address on: an ELF32's loadable segments, gaps filled with 0xFF.
+    """The bytes of the board's flash from image_address on: an ELF32's loadable segments, gaps filled with 0xFF.
 
     Raises BuildError when it is no such ELF, lies outside of the image region, or its vectors would not start.
     """
@@ -186,7 +190,7 @@ def elf_to_image(elf: bytes, board: Board = NANO33BLE) -> bytes:
         end = start + len(data)
         if start < 0 or end > board.image_size:
             raise BuildError(
-                f"the firmware does not fit: it reaches from 0x{address:X} to 0x{address + len(data):X}, the image region "
+                f"the firmware does not fit: it reaches from 0x{address:X} to 0x{address + len(data):X}, its region "
                 f"from 0x{board.image_address:X} to 0x{board.image_address + board.image_size:X}"
             )
         image.extend(b"\xff" * (end - len(image)))
@@ -204,14 +208,16 @@ def _load_segments(elf: bytes) -> Iterator[tuple[int, bytes]]:
 
 
 def check_image(image: bytes, board: Board = NANO33BLE) -> None:
-    """Refuses (BuildError) what the bootloaders would not start: the stack pointer in RAM, the reset vector inside the image."""
+    """Refuses (BuildError) what would not start: the stack pointer lies in RAM, the reset vector inside the image."""
     if len(image) < 8 or len(image) > board.image_size:
         raise BuildError(f"an image of {len(image)} bytes cannot be; at most {board.image_size} fit")
     stack, reset = struct.unpack_from("<II", image)
     if not board.ram_address < stack <= board.ram_address + board.ram_size or stack >> 24 != 0x20:
         raise BuildError(f"the image's first word 0x{stack:08X} is no stack pointer: not an image for {board.title}")
     if not board.image_address <= reset < board.image_address + len(image) or reset % 2 != 1:
-        raise BuildError(f"the image's reset vector 0x{reset:08X} points outside of it: not linked at 0x{board.image_address:X}")
+        raise BuildError(
+            f"the image's reset vector 0x{reset:08X} points outside of it: not linked at 0x{board.image_address:X}"
+        )
 
 
 def prebuilt_path(board: Board = NANO33BLE) -> Path:

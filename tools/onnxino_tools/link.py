@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from types import TracebackType
 
 from onnxino.errors import LinkError, ModelError
-
 from onnxino_tools.protocol import (
     REPLY,
     STATUS_TEXT,
@@ -32,7 +31,7 @@ TIMEOUT = 1.0  # seconds until a request is repeated
 RETRIES = 4
 FLASH_TIMEOUT = 2.0  # a page takes 85 ms to erase, its words 42 ms
 COMMIT_TIMEOUT = 5.0  # CRC-32 and verification of up to 640 KB
-INFER_TIMEOUT = 5.0  # until the device's own speed is known
+INFER_TIMEOUT = 10.0  # until the device's own speed is known
 INFER_PATIENCE = 60.0  # in all
 DATA = 1024  # bytes of model, input or output in a frame
 MODEL_HEADER = 32
@@ -68,7 +67,7 @@ _HINTS: dict[int, str] = {
 
 @dataclass(frozen=True)
 class InferResult:
-    """output: the bytes of all outputs in order; cycles of the CPU and microseconds from start to end of the inference."""
+    """output: the bytes of all outputs in order; CPU cycles and microseconds from start to end of the inference."""
 
     output: bytes
     cycles: int
@@ -99,7 +98,9 @@ class DeviceLink:
     def __enter__(self) -> DeviceLink:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
 
     def close(self) -> None:
@@ -114,12 +115,19 @@ class DeviceLink:
     # ------------------------------------------------------------------ requests
 
     def request(
-        self, command: Command, payload: bytes = b"", *, doing: str, timeout: float | None = None, retries: int | None = None
+        self,
+        command: Command,
+        payload: bytes = b"",
+        *,
+        doing: str,
+        timeout: float | None = None,
+        retries: int | None = None,
     ) -> bytes:
         """Sends a request until it is answered and returns the answer's payload.
 
-        timeout: seconds until it is sent again. Raises DeviceError for an error status, LinkError when nothing answers or the device faults;
-        `doing` says in the message what was being done. Repetitions carry the same sequence number: the device runs them once.
+        timeout: seconds until it is sent again; repetitions carry the same sequence number: the device runs them once.
+        Raises DeviceError for an error status, LinkError when nothing answers or the device faults; `doing` says in
+        the message what was being done.
         """
         self._sequence = (self._sequence + 1) & 0xFFFF
         frame = Frame(command, self._sequence, payload)
@@ -179,10 +187,14 @@ class DeviceLink:
     def load_model(self, data: bytes, progress: Progress | None = None) -> None:
         """Writes a .oxm file to the device's flash, where it is checked completely before it counts as a model.
 
-        Raises ModelError when `data` is no .oxm file, LinkError when the device refuses it or the line fails: then the device has no model.
+        Raises ModelError when `data` is no .oxm file, LinkError when the device refuses it or the line fails: then
+        the device has no model.
         """
         if len(data) < MODEL_HEADER or data[:4] != b"OXM\x1a":
-            raise ModelError("not a .oxm file: it does not begin with the magic 'OXM'", "convert the ONNX model first: onnxino convert")
+            raise ModelError(
+                "not a .oxm file: it does not begin with the magic 'OXM'",
+                "convert the ONNX model first: onnxino convert",
+            )
         doing = "loading the model"
         self._hello = None
         self.request(Command.LOAD_BEGIN, data[:MODEL_HEADER], doing=doing, timeout=self.flash_timeout)
@@ -202,18 +214,24 @@ class DeviceLink:
         self.request(Command.LOAD_COMMIT, doing=f"{doing} (verifying it)", timeout=self.commit_timeout)
 
     def has_model(self, data: bytes) -> bool:
-        """Whether the device's model is these bytes: the same size and CRC-32, both in the header and over the whole flash region."""
+        """Whether the device's model is these bytes: same size, same CRC-32 in the header and over the flash."""
         import zlib
 
         hello = self.hello()
-        if not hello.model_valid or (hello.model_size, hello.model_crc) != (len(data), int.from_bytes(data[16:20], "little")):
+        if not hello.model_valid or (hello.model_size, hello.model_crc) != (
+            len(data),
+            int.from_bytes(data[16:20], "little"),
+        ):
             return False
         return self.model_crc(0, len(data)) == zlib.crc32(data)
 
     def model_crc(self, offset: int, size: int) -> int:
         """CRC-32 over bytes of the model region."""
         answer = self.request(
-            Command.MODEL_CRC, struct.pack("<II", offset, size), doing="checking the model in flash", timeout=self.commit_timeout
+            Command.MODEL_CRC,
+            struct.pack("<II", offset, size),
+            doing="checking the model in flash",
+            timeout=self.commit_timeout,
         )
         return int.from_bytes(answer, "little")
 
@@ -248,12 +266,16 @@ class DeviceLink:
             for at in range(0, len(data), DATA):
                 payload = struct.pack("<II", index, at) + data[at : at + DATA]
                 self.request(Command.INPUT_WRITE, payload, doing=f"sending input {index}")
-        # The device is silent while it computes. Asking again meanwhile does no harm: the repetition waits in its buffer.
+        # The device is silent while it computes. Asking again does no harm: the repetition waits in its buffer.
         retries = min(30, max(self.max_retries, round(self.infer_patience / self.infer_timeout)))
         start, before = time.monotonic(), self.retries
-        answer = self.request(Command.INFER, doing="waiting for the inference", timeout=self.infer_timeout, retries=retries)
+        answer = self.request(
+            Command.INFER, doing="waiting for the inference", timeout=self.infer_timeout, retries=retries
+        )
         if self.retries == before:  # an undisturbed inference tells how long to wait for the next
-            self.infer_timeout = max(self.timeout, 3 * (time.monotonic() - start))
+            # In the emulator the device's time is not ours: the longer of the two counts.
+            seconds = max(time.monotonic() - start, int.from_bytes(answer[8:12], "little") / 1e6)
+            self.infer_timeout = max(self.timeout, 3 * seconds)
         return answer
 
     def _outputs(self, first: bytes, sizes: list[int] | None) -> bytes:

@@ -1,4 +1,4 @@
-"""The serial protocol (docs/protocol.md): codes, frames (COBS between zero bytes, CRC-32 inside), and the payload of hello.
+"""The serial protocol (docs/protocol.md): codes, frames (COBS between zeros, CRC-32 inside), the payload of hello.
 
 firmware/protocol.h holds the same constants; a test compares the two.
 """
@@ -101,7 +101,7 @@ class Frame:
     version: int = VERSION
 
     def encode(self) -> bytes:
-        """The bytes on the line: a zero (ends whatever noise came before), COBS of header, payload and CRC-32, a zero."""
+        """The bytes on the line: a zero (ends noise that came before), COBS of header, payload and CRC-32, a zero."""
         if len(self.payload) > MAX_PAYLOAD:
             raise ValueError(f"a payload of {len(self.payload)} bytes exceeds {MAX_PAYLOAD}")
         head = HEADER.pack(self.version, self.type, self.status, 0, self.sequence, len(self.payload))
@@ -176,7 +176,7 @@ _HELLO = struct.Struct("<BBH3sx8s6Ii5I")
 
 @dataclass(frozen=True)
 class Hello:
-    """What a device says of itself and of its model. Sizes in bytes, clock in Hz; the model's figures are 0 without a valid model."""
+    """What a device says of itself and of its model (whose figures are 0 without a valid one). Bytes, Hz."""
 
     protocol_version: int
     board_id: int

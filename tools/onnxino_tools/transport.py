@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 from typing import TYPE_CHECKING, Any, Protocol
@@ -35,7 +36,7 @@ class Transport(Protocol):
 def open_transport(port: str, baud_rate: int = BAUD_RATE) -> Transport:
     """The transport to a serial port or pyserial URL.
 
-    "emulator" is not opened here: whoever wants it makes a Machine and its EmulatorTransport, because it needs an image.
+    "emulator" is not opened here: it needs an image, so its user makes a Machine and an EmulatorTransport.
     Raises LinkError with the ports that exist, or with what to do about a missing permission or a busy port.
     """
     if port.startswith("socket://"):
@@ -53,7 +54,7 @@ def list_ports() -> list[tuple[str, str]]:
 
 
 class PySerialTransport:
-    """A serial port or URL through pyserial, opened exclusively: 8 data bits, no parity, one stop bit, no flow control."""
+    """A serial port or URL through pyserial, opened exclusively: 8 data bits, no parity, no flow control."""
 
     def __init__(self, port: str, baud_rate: int = BAUD_RATE) -> None:
         import serial
@@ -94,19 +95,21 @@ class PySerialTransport:
     def close(self) -> None:
         """See Transport."""
         if self._serial is not None:
-            try:
+            with contextlib.suppress(OSError):  # unplugged: nothing is left to close
                 self._serial.close()
-            except OSError:  # unplugged: nothing is left to close
-                pass
 
     def __enter__(self) -> PySerialTransport:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
 
     def _gone(self, error: BaseException) -> LinkError:
-        return LinkError(f"the connection to {self.name} broke: {error}", "was the device unplugged, or the emulator ended?")
+        return LinkError(
+            f"the connection to {self.name} broke: {error}", "was the device unplugged, or the emulator ended?"
+        )
 
 
 def _opening_error(port: str, error: BaseException) -> LinkError:
@@ -118,14 +121,22 @@ def _opening_error(port: str, error: BaseException) -> LinkError:
         return LinkError(f"cannot connect to {port}: {text}", "is the emulator running there (onnxino emulate --tcp)?")
     if code == errno.ENOENT or "filenotfounderror" in lower:
         return LinkError(f"there is no serial port {port}", _ports_hint())
-    if code == errno.EACCES and "exclusive" not in lower or "permissionerror" in lower and os.name != "nt":
+    # On Windows a busy port answers with "access denied".
+    if code == errno.EACCES or ("permissionerror" in lower and os.name != "nt"):
         return LinkError(
             f"no permission to open {port}",
-            "add yourself to the group of serial ports (Debian, Ubuntu: sudo usermod -aG dialout $USER; then log in again) "
+            "add yourself to the group dialout (Debian, Ubuntu: sudo usermod -aG dialout $USER; then log in again) "
             'or add a udev rule: SUBSYSTEM=="tty", ATTRS{idVendor}=="2341", MODE="0666"',
         )
-    if code in (errno.EBUSY, errno.EAGAIN, errno.EWOULDBLOCK) or "lock" in lower or "denied" in lower or "busy" in lower:
-        return LinkError(f"{port} is in use by another program", "close the serial monitor or other program that has it open")
+    if (
+        code in (errno.EBUSY, errno.EAGAIN, errno.EWOULDBLOCK)
+        or "lock" in lower
+        or "denied" in lower
+        or "busy" in lower
+    ):
+        return LinkError(
+            f"{port} is in use by another program", "close the serial monitor or other program that has it open"
+        )
     return LinkError(f"cannot open {port}: {text}", _ports_hint())
 
 

@@ -12,48 +12,51 @@
 
 extern uint8_t onx_arena[];
 
-void onx_timers_start(void) {
-  SCB_DEMCR |= 1u << 24;
-  DWT_CYCCNT = 0;
-  DWT_CTRL |= 1u;
-  TIMER_TASKS_STOP(MICROSECOND_TIMER) = 1;
-  TIMER_SHORTS(MICROSECOND_TIMER) = 0;
-  TIMER_INTENCLR(MICROSECOND_TIMER) = 0xFFFFFFFFu;
-  TIMER_MODE(MICROSECOND_TIMER) = 0;
-  TIMER_BITMODE(MICROSECOND_TIMER) = 3;
-  TIMER_PRESCALER(MICROSECOND_TIMER) = 4;
-  TIMER_TASKS_CLEAR(MICROSECOND_TIMER) = 1;
-  TIMER_TASKS_START(MICROSECOND_TIMER) = 1;
+void onx_timers_start(void)
+{
+    SCB_DEMCR |= 1u << 24;
+    DWT_CYCCNT = 0;
+    DWT_CTRL |= 1u;
+    TIMER_TASKS_STOP(MICROSECOND_TIMER) = 1;
+    TIMER_SHORTS(MICROSECOND_TIMER) = 0;
+    TIMER_INTENCLR(MICROSECOND_TIMER) = 0xFFFFFFFFu;
+    TIMER_MODE(MICROSECOND_TIMER) = 0;
+    TIMER_BITMODE(MICROSECOND_TIMER) = 3;
+    TIMER_PRESCALER(MICROSECOND_TIMER) = 4;
+    TIMER_TASKS_CLEAR(MICROSECOND_TIMER) = 1;
+    TIMER_TASKS_START(MICROSECOND_TIMER) = 1;
 }
 
-uint32_t onx_board_cycles(void) {
-  return DWT_CYCCNT;
+uint32_t onx_board_cycles(void) { return DWT_CYCCNT; }
+
+uint32_t onx_board_microseconds(void)
+{
+    TIMER_TASKS_CAPTURE0(MICROSECOND_TIMER) = 1;
+    return TIMER_CC0(MICROSECOND_TIMER);
 }
 
-uint32_t onx_board_microseconds(void) {
-  TIMER_TASKS_CAPTURE0(MICROSECOND_TIMER) = 1;
-  return TIMER_CC0(MICROSECOND_TIMER);
+void onx_light_start(void)
+{
+    GPIO_OUTSET(0) = LED_RED | LED_GREEN | LED_BLUE;
+    GPIO_DIRSET(0) = LED_RED | LED_GREEN | LED_BLUE;
 }
 
-void onx_light_start(void) {
-  GPIO_OUTSET(0) = LED_RED | LED_GREEN | LED_BLUE;
-  GPIO_DIRSET(0) = LED_RED | LED_GREEN | LED_BLUE;
+void onx_board_light(enum onx_light light)
+{
+    static const uint32_t pins[] = { [ONX_LIGHT_OFF] = 0,
+                                     [ONX_LIGHT_RUNNING] = LED_GREEN,
+                                     [ONX_LIGHT_LOADING] = LED_BLUE,
+                                     [ONX_LIGHT_FAULT] = LED_RED };
+    GPIO_OUTSET(0) = LED_RED | LED_GREEN | LED_BLUE;
+    GPIO_OUTCLR(0) = pins[light];
 }
 
-void onx_board_light(enum onx_light light) {
-  static const uint32_t pins[] = {
-      [ONX_LIGHT_OFF] = 0, [ONX_LIGHT_RUNNING] = LED_GREEN, [ONX_LIGHT_LOADING] = LED_BLUE, [ONX_LIGHT_FAULT] = LED_RED};
-  GPIO_OUTSET(0) = LED_RED | LED_GREEN | LED_BLUE;
-  GPIO_OUTCLR(0) = pins[light];
+void onx_board_device_id(uint8_t id[8])
+{
+    const uint32_t words[2] = { FICR_DEVICEID0, FICR_DEVICEID1 };
+    for (uint32_t i = 0; i < 8; i++) {
+        id[i] = (uint8_t)(words[i / 4] >> (8 * (i % 4)));
+    }
 }
 
-void onx_board_device_id(uint8_t id[8]) {
-  const uint32_t words[2] = {FICR_DEVICEID0, FICR_DEVICEID1};
-  for (uint32_t i = 0; i < 8; i++) {
-    id[i] = (uint8_t)(words[i / 4] >> (8 * (i % 4)));
-  }
-}
-
-void *onx_board_arena(void) {
-  return onx_arena;
-}
+void *onx_board_arena(void) { return onx_arena; }

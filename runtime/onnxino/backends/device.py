@@ -24,9 +24,9 @@ class DeviceBackend:
     link: DeviceLink
 
     def __init__(self, model: Model, data: bytes, port: str) -> None:
-        """port: "emulator", the name of a serial port, or a pyserial URL. data: the .oxm file that `model` was read from.
+        """port: "emulator", the name of a serial port, or a pyserial URL. data: the .oxm file of `model`.
 
-        Raises LinkError (no such port, no permission, no answer, model refused), MissingExtraError without the emulator's engine.
+        Raises LinkError (no such port, no permission, no answer, model refused), MissingExtraError (no emulator).
         """
         if find_spec("onnxino_tools") is None:
             raise LinkError(f"the backend '{port}' needs the package onnxino_tools", "pip install onnxino")
@@ -61,7 +61,9 @@ class DeviceBackend:
 
     def run_all(self, inputs: list[NDArray[np.int8]]) -> NoReturn:
         """A device keeps no intermediate tensors: raises OnnxinoError."""
-        raise OnnxinoError("a device gives its outputs only, no intermediate tensors", "use the backend 'numpy' or 'c' for them")
+        raise OnnxinoError(
+            "a device gives its outputs only, no intermediate tensors", "use the backend 'numpy' or 'c' for them"
+        )
 
     def close(self) -> None:
         """Frees the port, or the emulator."""
@@ -72,9 +74,9 @@ class DeviceBackend:
             raise InputError(f"{len(inputs)} inputs were given, the model has {len(self._inputs)}")
         for array, (name, shape) in zip(inputs, self._inputs, strict=True):
             if array.dtype != np.int8 or array.shape[1:] != shape or len(array) != len(inputs[0]):
-                raise InputError(
-                    f"input '{name}' is {array.dtype} {list(array.shape)}, expected int8 [{len(inputs[0])}, {', '.join(map(str, shape))}]"
-                )
+                expected = [len(inputs[0]), *shape]
+                found = f"{array.dtype} {list(array.shape)}"
+                raise InputError(f"input '{name}' is {found}, expected int8 {expected}")
 
 
 def _shape(model: Model, tensor: int) -> tuple[int, ...]:
