@@ -259,6 +259,9 @@ BOTH_PLAIN: dict[str, Build] = {
     "average pool counts pads": lambda n: spatial(
         n, "AveragePool", kernel_shape=[3, 3], pads=[1, 0, 1, 1], count_include_pad=1
     ),
+    "average pool ceil counts pads": lambda n: spatial(
+        n, "AveragePool", kernel_shape=[3, 3], strides=[2, 2], pads=[1, 1, 1, 1], ceil_mode=1, count_include_pad=1
+    ),
     "average pool ceil": lambda n: spatial(n, "AveragePool", kernel_shape=[3, 3], strides=[2, 2], ceil_mode=1),
     "average pool whole image": lambda n: spatial(n, "AveragePool", kernel_shape=[8, 9]),
     "average pool same": lambda n: spatial(n, "AveragePool", kernel_shape=[3, 3], strides=[2, 2], auto_pad="SAME_UPPER"),

@@ -45,6 +45,8 @@ CASES = {
     "all -128": Case(x=(-128, -128), scales=(0.3, 0.01)),
     "image of few pixels": Case(size=(3, 3), kernel=(2, 3), strides=(1, 1)),
     "ceil": Case(kernel=(2, 3), ceil=True),
+    "ceil, padding counted": Case(kernel=(2, 3), ceil=True, counts_padding=True),
+    "ceil and padded, padding counted": Case((8, 9), kernel=(3, 3), pads=(1, 1, 1, 1), ceil=True, counts_padding=True),
 }
 
 
@@ -67,6 +69,15 @@ def expected(case: Case, x: oc.Int8, domain: int) -> oc.Int8:
     return oc.from_uint8(y) if domain else y
 
 
+def counted_pads(case: Case, output: tuple[int, int]) -> tuple[int, int, int, int]:
+    """Where ONNX Runtime counts padding it counts whole windows, also what ceil_mode adds beyond the padding."""
+    top, left, bottom, right = case.pads
+    if case.ceil and case.counts_padding:
+        last = [(output[i] - 1) * case.strides[i] + case.kernel[i] - case.size[i] for i in (0, 1)]
+        bottom, right = max(bottom, last[0] - top), max(right, last[1] - left)
+    return top, left, bottom, right
+
+
 @pytest.mark.parametrize("domain", [0, 128])
 @pytest.mark.parametrize("name", CASES)
 def test_equals_onnx_runtime(name: str, domain: int, backend: str) -> None:
@@ -74,7 +85,7 @@ def test_equals_onnx_runtime(name: str, domain: int, backend: str) -> None:
     x = oc.random_int8(1, (4, case.channels, *case.size), *case.x)
     reference = expected(case, x, domain)
     kernel = AveragePool2D(
-        window=oc.window(case.kernel, case.strides, case.pads),
+        window=oc.window(case.kernel, case.strides, counted_pads(case, reference.shape[2:])),
         count_include_pad=case.counts_padding,
         input_scale=float(f32(case.scales[0])),
         output_scale=float(f32(case.scales[1])),

@@ -30,12 +30,24 @@ def average_pool_node(
         exactness == Exactness.Step
     ):  # float32 there: the zero point is added after rounding, as in a domain where it is 0
         domain = 0 if yq.device_zero_point == 0 else 128
+    if exactness == Exactness.Exact and node.attributes["include_pad"]:
+        window = counting_whole_windows(window, x.shape[2:], result.shape[2:])
     spec = AveragePoolSpec(window, node.attributes["include_pad"], xq, yq, domain, exactness)
     return Node("AveragePool", node.name, [x], [result], spec=spec)
 
 
 def whole_image(shape: Shape) -> Window:
     return Window((shape[2], shape[3]), (1, 1), (1, 1), (0, 0, 0, 0))
+
+
+def counting_whole_windows(window: Window, size: Shape, output: Shape) -> Window:
+    """QLinearAveragePool counts what ceil_mode adds beyond the padding like padding, unlike AveragePool in float32."""
+    top, left, bottom, right = window.pads
+    need = [
+        (output[i] - 1) * window.strides[i] + (window.kernel[i] - 1) * window.dilations[i] + 1 - size[i] for i in (0, 1)
+    ]
+    pads = (top, left, max(bottom, need[0] - top), max(right, need[1] - left))
+    return Window(window.kernel, window.strides, window.dilations, pads)
 
 
 def covers_image(window: Window, shape: Shape) -> bool:
