@@ -48,7 +48,7 @@ $(VENV)/.created:
 	touch $@
 
 $(VENV)/.demo: pyproject.toml | $(VENV)/.created
-	$(INSTALL) '.[emulator,toolchain]'
+	$(INSTALL) '.[emulator,images,toolchain,verify]'
 	touch $@
 
 $(VENV)/.test: pyproject.toml | $(VENV)/.created

@@ -9,6 +9,7 @@ import numpy as np
 from onnxino import InferenceSession
 from onnxino.errors import LinkError
 from onnxino_tools.link import InferResult
+from onnxino_tools.protocol import Hello
 
 
 class FakeLink:
@@ -28,6 +29,9 @@ class FakeLink:
 
     def __exit__(self, *_: object) -> None:
         self.closed = True
+
+    def hello(self) -> Hello:
+        return Hello(*[0] * 3, "0.1.0", "00FF00FF00FF00FF", *[0] * 13, "tiny")
 
     def has_model(self, data: bytes) -> bool:
         return self.model == data

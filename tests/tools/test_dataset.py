@@ -181,13 +181,13 @@ def _npy(tmp_path: Path, array: np.ndarray) -> str:
 
 def test_arrays_of_the_models_own_type_pass_as_they_are(tmp_path: Path) -> None:
     array = np.arange(12, dtype=np.int8).reshape(2, 6)
-    data, feed = image_feed(port_model([-1, 6], INT8), _npy(tmp_path, array), PixelOptions())
+    data, feed, _ = image_feed(port_model([-1, 6], INT8), _npy(tmp_path, array), PixelOptions())
     assert np.array_equal(feed(data.images), array)
 
 
 def test_grey_images_need_no_channel_axis(tmp_path: Path) -> None:
     array = np.arange(32, dtype=np.uint8).reshape(2, 4, 4)
-    data, feed = image_feed(port_model([1, 4, 4, 1], UINT8), _npy(tmp_path, array), PixelOptions())
+    data, feed, _ = image_feed(port_model([1, 4, 4, 1], UINT8), _npy(tmp_path, array), PixelOptions())
     assert np.array_equal(feed(data.images), array[..., None])
 
 
@@ -211,9 +211,12 @@ def test_data_of_the_wrong_shape(tmp_path: Path, shape: list[int], kind: Any, ar
         image_feed(port_model(shape, kind), _npy(tmp_path, array), PixelOptions())
 
 
-def test_the_choice_is_printed(tiny_data: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    feed_for(port_model([1, 4, 4, 1]), load_dataset(tiny_data), PixelOptions())
-    assert "input: pixel / 255 as float32 (the input's scale is 0.00392157), NHWC 4x4x1" in capsys.readouterr().err
+def test_the_choice_is_told(tiny_data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    _, text = feed_for(port_model([1, 4, 4, 1]), load_dataset(tiny_data), PixelOptions())
+    assert text == "pixel / 255 as float32 (the input's scale is 0.00392157), NHWC 4x4x1"
+    assert capsys.readouterr().err == ""
+    feed_for(port_model([1, 4, 4, 1], scale=0.02, zero_point=0), load_dataset(tiny_data), PixelOptions())
+    assert "note: the model's input covers -2.56 to 2.54" in capsys.readouterr().err
 
 
 def test_a_model_of_two_inputs_is_refused(tiny_data: Path) -> None:

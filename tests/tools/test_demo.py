@@ -20,7 +20,7 @@ def test_digits(onnxino: Command, tmp_path: Path) -> None:
     code, out, err = onnxino("demo", "--limit", 30, "-o", tmp_path, "--save", tmp_path / "s.npz")
     assert code == 0
     assert "1/5 convert   digits_int8.onnx -> digits.oxm: 154,784 multiply-adds" in err
-    assert "3/5 emulator  the emulated board's serial port is /dev/" in err
+    assert "3/5 emulator  the emulated board is running; its serial port is /dev/" in err
     assert "bytes compared   300 with the NumPy reference" in out
     assert "bytes different  0" in out
     assert "estimated by the emulator" in out

@@ -27,7 +27,7 @@ def test_serial_eval_in_process(onnxino: Command, tiny: Path, tiny_data: Path) -
     assert (result["images"], result["bytes_compared"], result["bytes_different"]) == (12, 36, 0)
     assert result["accuracy"] == 1.0
     assert result["latency_ms_median"] > 0
-    assert "model loaded over the serial port" in err
+    assert "over the serial port into flash" in err
 
 
 def test_run_in_the_emulator(onnxino: Command, tiny: Path, tiny_data: Path) -> None:

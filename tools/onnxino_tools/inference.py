@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onnxino.errors import InputError
+from onnxino_tools import ui
 from onnxino_tools.data import PixelOptions, choose_rule
 from onnxino_tools.data.dataset import load_dataset
-from onnxino_tools.data.inputs import announce, feed_for
+from onnxino_tools.data.inputs import feed_for, warn
 
 if TYPE_CHECKING:
     from onnxino import InferenceSession
@@ -73,7 +74,8 @@ def _batches(
     pictures = [file for file in files if file not in arrays]
     for file in arrays:
         data = load_dataset(file)
-        feed = feed_for(model, data, options)
+        feed, text = feed_for(model, data, options)
+        ui.talk(f"input: {text}")
         for at in range(0, len(data), BATCH):
             images = data.images[at : at + BATCH]
             yield [f"{file}[{at + i}]" for i in range(len(images))], feed(images), labels or data.classes
@@ -82,7 +84,8 @@ def _batches(
     from onnxino_tools.data.image_files import read_image
 
     rule = choose_rule(model, options)
-    announce(rule)
+    ui.talk(f"input: {rule.description}")
+    warn(rule)
     for at in range(0, len(pictures), BATCH):
         part = pictures[at : at + BATCH]
         images = np.stack([read_image(file, rule.height, rule.width, rule.channels, resize) for file in part])

@@ -88,51 +88,50 @@ def _trashnet(args: Namespace) -> Task:
 
 def _run(args: Namespace, task: Task, scratch: Path) -> int:
     from onnxino import InferenceSession
-    from onnxino_converter import convert
-    from onnxino_tools.commands.serial_eval import stream
+    from onnxino_tools.commands.serial_eval import load_if_needed, measure
     from onnxino_tools.data import PixelOptions
     from onnxino_tools.data.inputs import image_feed
+    from onnxino_tools.devices import open_device
     from onnxino_tools.emulator_process import EmulatorProcess
     from onnxino_tools.evaluate import Evaluator
 
     start = time.monotonic()
     ui.talk(f"Onnxino: {task.title}, classified by the firmware of an Arduino Nano 33 BLE Sense in the emulator")
     ui.talk()
+    content = _convert(task, Path(args.output) if args.output else scratch)
+    image, text = _firmware(args.build, scratch)
+    _step(2, "firmware", text)
+    with InferenceSession(content) as session:
+        data, feed, text = image_feed(session.model, str(task.data), PixelOptions(), split=task.split, limit=task.limit)
+        evaluator = Evaluator(session, data, feed)
+        with EmulatorProcess(image, scratch, tcp=args.tcp) as emulator:
+            _step(3, "emulator", f"the emulated board is running; its serial port is {emulator.port}")
+            for line in emulator.notes:
+                ui.note(line)
+            with open_device(emulator.port) as link:
+                _step(4, "load", load_if_needed(link, content))
+                _step(5, "evaluate", f"{len(data):,} images, {text}; each output byte compared with the reference")
+                ui.talk()
+                code = measure(link, evaluator, save=args.save, as_json=args.json)
+    if code == 0:
+        _next(task, time.monotonic() - start)
+    return code
+
+
+def _convert(task: Task, folder: Path) -> bytes:
+    """The model file's bytes, also written into the folder."""
+    from onnxino_converter import convert
+
     if not task.model.is_file():
         raise InputError(f"there is no model '{task.model}'")
     converted = convert(task.model, name=task.name)
-    folder = Path(args.output) if args.output else scratch
     folder.mkdir(parents=True, exist_ok=True)
     oxm = folder / f"{task.name}.oxm"
     oxm.write_bytes(converted.model)
     report = converted.report
-    _step(
-        1,
-        "convert",
-        f"{task.model.name} -> {oxm.name}: {report['macs']:,} multiply-adds, {len(converted.model):,} bytes of flash, "
-        f"{report['arena_bytes']:,} bytes of RAM",
-    )
-    image, text = _firmware(args.build, scratch)
-    _step(2, "firmware", text)
-    with InferenceSession(converted.model) as session:
-        data, feed = image_feed(session.model, str(task.data), PixelOptions(), split=task.split, limit=task.limit)
-        evaluator = Evaluator(session, data, feed)
-        with EmulatorProcess(image, scratch, tcp=args.tcp) as emulator:
-            _step(3, "emulator", f"the emulated board's serial port is {emulator.port}")
-            for line in emulator.notes:
-                ui.note(line)
-            _step(
-                4, "load", "the model goes over the serial port into the board's flash, where the firmware verifies it"
-            )
-            _step(
-                5,
-                "evaluate",
-                f"{len(data):,} images over the serial port; every output byte is compared with the NumPy reference",
-            )
-            code = stream(emulator.port, converted.model, evaluator, save=args.save, as_json=args.json, emulated=True)
-    if code == 0:
-        _next(task, time.monotonic() - start)
-    return code
+    sizes = f"{report['model_bytes']:,} bytes of flash, {report['arena_bytes']:,} bytes of RAM"
+    _step(1, "convert", f"{task.model.name} -> {oxm.name}: {report['macs']:,} multiply-adds, {sizes}")
+    return converted.model
 
 
 def _firmware(build: bool, scratch: Path) -> tuple[Path, str]:

@@ -38,48 +38,50 @@ def run(args: Namespace) -> int:
     options = arguments.pixel_options(args)
     from onnxino import InferenceSession
     from onnxino_tools.data.inputs import image_feed
+    from onnxino_tools.devices import open_device
     from onnxino_tools.evaluate import Evaluator
     from onnxino_tools.models import read_model
 
     content = read_model(args.model)
     with InferenceSession(content) as session:
-        data, feed = image_feed(
+        data, feed, text = image_feed(
             session.model, args.data, options, split=args.split, limit=args.limit, resize=args.resize
         )
+        ui.talk(f"input: {text}")
         evaluator = Evaluator(session, data, feed)
-        emulated = args.port == "emulator"
-        return stream(args.port, content, evaluator, save=args.save, as_json=args.json, emulated=emulated)
+        with open_device(args.port) as link:
+            ui.talk(f"device: {load_if_needed(link, content)}")
+            return measure(link, evaluator, save=args.save, as_json=args.json)
 
 
-def stream(
-    port: str,
-    content: bytes,
-    evaluator: Evaluator,
-    *,
-    save: str | None,
-    as_json: bool,
-    emulated: bool,
-) -> int:
-    """Opens the port, loads the model where needed, streams, reports and saves; returns the exit code.
+def load_if_needed(link: DeviceLink, content: bytes) -> str:
+    """Loads the model file unless the device holds exactly this one; says what happened."""
+    if link.has_model(content):
+        return "holds this model already"
+    with ui.Progress(len(content), "bytes", "load") as bar:
+        link.load_model(content, lambda done, _: bar.update(done))
+    return f"{ui.size(len(content))} of model went over the serial port into flash, verified by the firmware"
+
+
+def measure(link: DeviceLink, evaluator: Evaluator, *, save: str | None, as_json: bool) -> int:
+    """Streams all images, reports and saves; returns the exit code.
 
     What is done when the link breaks or Ctrl-C comes is reported and saved before the error goes on.
     """
-    from onnxino_tools.devices import open_device
     from onnxino_tools.interrupt import Interrupt
 
+    emulated = is_emulated(link)
     failure: BaseException | None = None
-    with open_device(port) as link:
-        load_if_needed(link, content)
-        try:
-            with ui.Progress(len(evaluator.data), "images") as bar, Interrupt() as interrupt:
+    try:
+        with ui.Progress(len(evaluator.data), "images") as bar, Interrupt() as interrupt:
 
-                def progress(done: int) -> None:
-                    bar.update(done)
-                    interrupt.check()
+            def progress(done: int) -> None:
+                bar.update(done)
+                interrupt.check()
 
-                evaluator.run(link, progress)
-        except (LinkError, KeyboardInterrupt) as e:
-            failure = e
+            evaluator.run(link, progress)
+    except (LinkError, KeyboardInterrupt) as e:
+        failure = e
     result = evaluator.result
     if as_json:
         ui.out_json(result.as_json())
@@ -101,14 +103,11 @@ def stream(
     return 0
 
 
-def load_if_needed(link: DeviceLink, content: bytes) -> None:
-    """Loads the model file unless the device holds exactly this one."""
-    if link.has_model(content):
-        ui.talk("device: holds this model already")
-        return
-    with ui.Progress(len(content), "bytes", "load") as bar:
-        link.load_model(content, lambda done, _: bar.update(done))
-    ui.talk(f"device: model loaded over the serial port, {ui.size(len(content))}")
+def is_emulated(link: DeviceLink) -> bool:
+    """Whether the device is the emulator, in whatever process: its chip has a made-up number."""
+    from onnxino_tools.emulator.machine import DEVICE_ID
+
+    return link.hello().device_id == f"{DEVICE_ID:016X}"
 
 
 def report(result: Evaluation, emulated: bool) -> list[str]:

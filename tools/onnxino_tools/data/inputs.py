@@ -30,10 +30,10 @@ def image_feed(
     split: str | None = None,
     limit: int | None = None,
     resize: str = "crop",
-) -> tuple[Dataset, Feed]:
-    """The data set, and the function from its images [B, ...] to the model's input (port type and layout, batch first).
+) -> tuple[Dataset, Feed, str]:
+    """The data set, the function from its images [B, ...] to the model's input, and what was chosen.
 
-    Prints the choice on stderr. Raises InputError where data and model do not fit, or where an option must decide.
+    Raises InputError where data and model do not fit, or where an option must decide.
     """
     if len(model.inputs) != 1:
         names = ", ".join(port.name for port in model.inputs)
@@ -47,11 +47,11 @@ def image_feed(
         return read_folder(where, (rule.height, rule.width, rule.channels), resize, most, labels)
 
     data = load_dataset(path, split=split, limit=limit, read_folder=folder)
-    return data, feed_for(model, data, options)
+    return data, *feed_for(model, data, options)
 
 
-def feed_for(model: Model, data: Dataset, options: PixelOptions) -> Feed:
-    """The function from images of this data set to the model's input; prints what was chosen."""
+def feed_for(model: Model, data: Dataset, options: PixelOptions) -> tuple[Feed, str]:
+    """The function from images of this data set to the model's input, and what was chosen."""
     port = model.inputs[0]
     expected = tuple(int(d) for d in port.shape)
     dtype = DTYPES[port.type]
@@ -62,8 +62,7 @@ def feed_for(model: Model, data: Dataset, options: PixelOptions) -> Feed:
         and images.shape[1:] == expected[1:]
         and not _is_pixels(model, images)
     ):
-        ui.talk(f"input: arrays as they are, {np.dtype(dtype).name} {text_of(expected)}")
-        return lambda batch: np.ascontiguousarray(batch)
+        return np.ascontiguousarray, f"arrays as they are, {np.dtype(dtype).name} {text_of(expected)}"
     if images.dtype != np.uint8:
         raise InputError(
             f"'{data.source}' holds {images.dtype} arrays of shape {list(images.shape)}; the input '{port.name}' takes "
@@ -79,13 +78,12 @@ def feed_for(model: Model, data: Dataset, options: PixelOptions) -> Feed:
             f"the model takes {_times(wanted)}",
             "arrays are used as they are; a folder of image files is resized to fit",
         )
-    announce(rule)
-    return lambda batch: rule.apply(batch.reshape(-1, *wanted))
+    warn(rule)
+    return lambda batch: rule.apply(batch.reshape(-1, *wanted)), rule.description
 
 
-def announce(rule: PixelRule) -> None:
-    """Says how pixels become the input."""
-    ui.talk(f"input: {rule.description}")
+def warn(rule: PixelRule) -> None:
+    """Says where the choice is doubtful."""
     if rule.doubt:
         ui.note(rule.doubt)
 
@@ -104,8 +102,9 @@ def model_inputs(model: Model, args: Namespace) -> tuple[dict[str, NDArray[Any]]
     """All inputs that --data, --split, --limit and the pixel options name, by input name, and a description of them."""
     from onnxino_tools.arguments import pixel_options
 
-    data, feed = image_feed(
+    data, feed, text = image_feed(
         model, args.data, pixel_options(args), split=args.split, limit=args.limit, resize=args.resize
     )
+    ui.talk(f"input: {text}")
     split = f", split {args.split}" if args.split else ""
     return {model.inputs[0].name: feed(data.images)}, f"{len(data)} inputs from {data.source}{split}"
