@@ -110,7 +110,8 @@ def _run(args: Namespace, task: Task, scratch: Path) -> int:
                 ui.note(line)
             with open_device(emulator.port) as link:
                 _step(4, "load", load_if_needed(link, content))
-                _step(5, "evaluate", f"{len(data):,} images, {text}; each output byte compared with the reference")
+                _step(5, "evaluate", f"{len(data):,} images; every output byte is compared with the NumPy reference")
+                ui.talk(f"{'':13} input: {text}")
                 ui.talk()
                 code = measure(link, evaluator, save=args.save, as_json=args.json)
     if code == 0:
