@@ -18,6 +18,17 @@ enum onx_add_form {
     ONX_ADD_FORM_SCALAR_A = 2,
 };
 
+enum onx_binary_function {
+    ONX_BINARY_FUNCTION_ADD = 0,
+    ONX_BINARY_FUNCTION_SUB = 1,
+    ONX_BINARY_FUNCTION_MUL = 2,
+    ONX_BINARY_FUNCTION_DIV = 3,
+    ONX_BINARY_FUNCTION_MIN = 4,
+    ONX_BINARY_FUNCTION_MAX = 5,
+    ONX_BINARY_FUNCTION_PRELU = 6,
+    ONX_BINARY_FUNCTION_POW = 7,
+};
+
 enum onx_element_type {
     ONX_ELEMENT_TYPE_UNSET = 0,
     ONX_ELEMENT_TYPE_INT8 = 1,
@@ -26,6 +37,7 @@ enum onx_element_type {
     ONX_ELEMENT_TYPE_UINT16 = 4,
     ONX_ELEMENT_TYPE_INT32 = 5,
     ONX_ELEMENT_TYPE_FLOAT32 = 6,
+    ONX_ELEMENT_TYPE_INT64 = 7,
 };
 
 /* How sure we are that ONNX Runtime computes the same bytes (docs/numerics.md). */
@@ -33,6 +45,7 @@ enum onx_exactness {
     ONX_EXACTNESS_EXACT = 0,
     ONX_EXACTNESS_TABLE = 1,
     ONX_EXACTNESS_STEP = 2,
+    ONX_EXACTNESS_FLOAT = 3,
 };
 
 enum onx_kernel {
@@ -49,6 +62,53 @@ enum onx_kernel {
     ONX_KERNEL_LOOKUP = 10,
     ONX_KERNEL_CONCAT = 11,
     ONX_KERNEL_TRANSPOSE = 12,
+    ONX_KERNEL_QUANTIZE = 13,
+    ONX_KERNEL_DEQUANTIZE = 14,
+    ONX_KERNEL_FAKE_QUANTIZE = 15,
+    ONX_KERNEL_FLOAT_CONV2D = 16,
+    ONX_KERNEL_FLOAT_FULLY_CONNECTED = 17,
+    ONX_KERNEL_FLOAT_MAT_MUL = 18,
+    ONX_KERNEL_FLOAT_UNARY = 19,
+    ONX_KERNEL_FLOAT_BINARY = 20,
+    ONX_KERNEL_FLOAT_MAX_POOL2D = 21,
+    ONX_KERNEL_FLOAT_AVERAGE_POOL2D = 22,
+    ONX_KERNEL_FLOAT_REDUCE = 23,
+    ONX_KERNEL_FLOAT_SOFTMAX = 24,
+    ONX_KERNEL_ARG_MAX = 25,
+    ONX_KERNEL_TAKE = 26,
+    ONX_KERNEL_PAD = 27,
+};
+
+enum onx_reduce_function {
+    ONX_REDUCE_FUNCTION_MEAN = 0,
+    ONX_REDUCE_FUNCTION_SUM = 1,
+    ONX_REDUCE_FUNCTION_MAX = 2,
+    ONX_REDUCE_FUNCTION_MIN = 3,
+};
+
+enum onx_unary_function {
+    ONX_UNARY_FUNCTION_CLAMP = 0,
+    ONX_UNARY_FUNCTION_SIGMOID = 1,
+    ONX_UNARY_FUNCTION_TANH = 2,
+    ONX_UNARY_FUNCTION_EXP = 3,
+    ONX_UNARY_FUNCTION_LOG = 4,
+    ONX_UNARY_FUNCTION_SQRT = 5,
+    ONX_UNARY_FUNCTION_ABS = 6,
+    ONX_UNARY_FUNCTION_NEG = 7,
+    ONX_UNARY_FUNCTION_RECIPROCAL = 8,
+    ONX_UNARY_FUNCTION_ERF = 9,
+    ONX_UNARY_FUNCTION_ELU = 10,
+    ONX_UNARY_FUNCTION_SELU = 11,
+    ONX_UNARY_FUNCTION_LEAKY_RELU = 12,
+    ONX_UNARY_FUNCTION_HARD_SIGMOID = 13,
+    ONX_UNARY_FUNCTION_HARD_SWISH = 14,
+    ONX_UNARY_FUNCTION_SOFTPLUS = 15,
+    ONX_UNARY_FUNCTION_SOFTSIGN = 16,
+    ONX_UNARY_FUNCTION_GELU = 17,
+    ONX_UNARY_FUNCTION_FLOOR = 18,
+    ONX_UNARY_FUNCTION_CEIL = 19,
+    ONX_UNARY_FUNCTION_ROUND = 20,
+    ONX_UNARY_FUNCTION_SIGN = 21,
 };
 
 /* How packed weights lie in memory. A kernel names the layouts that it reads. */
@@ -75,10 +135,22 @@ typedef struct {
 _Static_assert(sizeof(onx_window2d) == 20, "as in the file");
 
 typedef struct { const uint8_t *at; } onx_fb_add;
+typedef struct { const uint8_t *at; } onx_fb_arg_max;
 typedef struct { const uint8_t *at; } onx_fb_average_pool2d;
 typedef struct { const uint8_t *at; } onx_fb_concat;
 typedef struct { const uint8_t *at; } onx_fb_conv2d;
 typedef struct { const uint8_t *at; } onx_fb_depthwise_conv2d;
+typedef struct { const uint8_t *at; } onx_fb_dequantize;
+typedef struct { const uint8_t *at; } onx_fb_fake_quantize;
+typedef struct { const uint8_t *at; } onx_fb_float_average_pool2d;
+typedef struct { const uint8_t *at; } onx_fb_float_binary;
+typedef struct { const uint8_t *at; } onx_fb_float_conv2d;
+typedef struct { const uint8_t *at; } onx_fb_float_fully_connected;
+typedef struct { const uint8_t *at; } onx_fb_float_mat_mul;
+typedef struct { const uint8_t *at; } onx_fb_float_max_pool2d;
+typedef struct { const uint8_t *at; } onx_fb_float_reduce;
+typedef struct { const uint8_t *at; } onx_fb_float_softmax;
+typedef struct { const uint8_t *at; } onx_fb_float_unary;
 typedef struct { const uint8_t *at; } onx_fb_fully_connected;
 typedef struct { const uint8_t *at; } onx_fb_lookup;
 typedef struct { const uint8_t *at; } onx_fb_max_pool2d;
@@ -87,11 +159,14 @@ typedef struct { const uint8_t *at; } onx_fb_metadata;
 typedef struct { const uint8_t *at; } onx_fb_model;
 typedef struct { const uint8_t *at; } onx_fb_mul;
 typedef struct { const uint8_t *at; } onx_fb_operator;
+typedef struct { const uint8_t *at; } onx_fb_pad;
 typedef struct { const uint8_t *at; } onx_fb_port;
 typedef struct { const uint8_t *at; } onx_fb_preprocessing;
 typedef struct { const uint8_t *at; } onx_fb_provenance;
+typedef struct { const uint8_t *at; } onx_fb_quantize;
 typedef struct { const uint8_t *at; } onx_fb_requantization;
 typedef struct { const uint8_t *at; } onx_fb_softmax;
+typedef struct { const uint8_t *at; } onx_fb_take;
 typedef struct { const uint8_t *at; } onx_fb_tensor;
 typedef struct { const uint8_t *at; } onx_fb_transpose;
 typedef struct { const uint8_t *at; } onx_fb_weights;
@@ -106,6 +181,12 @@ static inline float onx_fb_add_constant(onx_fb_add t) { return onx_fb_f32(t.at, 
 static inline int16_t onx_fb_add_domain_offset(onx_fb_add t) { return onx_fb_i16(t.at, 12, 0); }
 static inline int8_t onx_fb_add_minimum(onx_fb_add t) { return onx_fb_i8(t.at, 14, -128); }
 static inline int8_t onx_fb_add_maximum(onx_fb_add t) { return onx_fb_i8(t.at, 16, 127); }
+
+/* ArgMax. */
+
+static inline uint8_t onx_fb_arg_max_axis(onx_fb_arg_max t) { return onx_fb_u8(t.at, 4, 0); }
+static inline uint8_t onx_fb_arg_max_smallest(onx_fb_arg_max t) { return onx_fb_u8(t.at, 6, 0); }
+static inline uint8_t onx_fb_arg_max_last(onx_fb_arg_max t) { return onx_fb_u8(t.at, 8, 0); }
 
 /* v = float32 sum over the window's rows, then columns, of input_scale * f32(x - input_zero_point), divided by
  * f32(count); y = rint(v / output_scale + f32(output_zero_point + domain_offset)) - domain_offset. count is the
@@ -184,6 +265,140 @@ static inline onx_fb_requantization onx_fb_depthwise_conv2d_requantization(onx_f
     onx_fb_requantization v = { onx_fb_target(t.at, 14) };
     return v;
 }
+
+/* Dequantize. */
+
+
+/* FakeQuantize. */
+
+static inline onx_f32s onx_fb_fake_quantize_scale(onx_fb_fake_quantize t)
+{
+    onx_f32s v = { (const float *)onx_fb_data(t.at, 4), onx_fb_count(t.at, 4) };
+    return v;
+}
+static inline onx_f32s onx_fb_fake_quantize_minimum(onx_fb_fake_quantize t)
+{
+    onx_f32s v = { (const float *)onx_fb_data(t.at, 6), onx_fb_count(t.at, 6) };
+    return v;
+}
+static inline onx_f32s onx_fb_fake_quantize_maximum(onx_fb_fake_quantize t)
+{
+    onx_f32s v = { (const float *)onx_fb_data(t.at, 8), onx_fb_count(t.at, 8) };
+    return v;
+}
+static inline uint8_t onx_fb_fake_quantize_axis(onx_fb_fake_quantize t) { return onx_fb_u8(t.at, 10, 0); }
+
+/* FloatAveragePool2D. */
+
+static inline onx_window2d onx_fb_float_average_pool2d_window(onx_fb_float_average_pool2d t)
+{
+    onx_window2d v;
+    memcpy(&v, onx_fb_field_at(t.at, 4), sizeof v);
+    return v;
+}
+static inline uint8_t onx_fb_float_average_pool2d_count_include_pad(onx_fb_float_average_pool2d t)
+{
+    return onx_fb_u8(t.at, 6, 0);
+}
+
+/* FloatBinary. */
+
+static inline uint8_t onx_fb_float_binary_function(onx_fb_float_binary t) { return onx_fb_u8(t.at, 4, 0); }
+static inline float onx_fb_float_binary_minimum(onx_fb_float_binary t)
+{
+    return onx_fb_f32(t.at, 6, -__builtin_inff());
+}
+static inline float onx_fb_float_binary_maximum(onx_fb_float_binary t) { return onx_fb_f32(t.at, 8, __builtin_inff()); }
+
+/* FloatConv2D. */
+
+static inline onx_window2d onx_fb_float_conv2d_window(onx_fb_float_conv2d t)
+{
+    onx_window2d v;
+    memcpy(&v, onx_fb_field_at(t.at, 4), sizeof v);
+    return v;
+}
+static inline uint32_t onx_fb_float_conv2d_group(onx_fb_float_conv2d t) { return onx_fb_u32(t.at, 6, 1u); }
+static inline onx_fb_weights onx_fb_float_conv2d_weights(onx_fb_float_conv2d t)
+{
+    onx_fb_weights v = { onx_fb_target(t.at, 8) };
+    return v;
+}
+static inline onx_f32s onx_fb_float_conv2d_weight_scale(onx_fb_float_conv2d t)
+{
+    onx_f32s v = { (const float *)onx_fb_data(t.at, 10), onx_fb_count(t.at, 10) };
+    return v;
+}
+static inline onx_f32s onx_fb_float_conv2d_bias(onx_fb_float_conv2d t)
+{
+    onx_f32s v = { (const float *)onx_fb_data(t.at, 12), onx_fb_count(t.at, 12) };
+    return v;
+}
+static inline float onx_fb_float_conv2d_minimum(onx_fb_float_conv2d t)
+{
+    return onx_fb_f32(t.at, 14, -__builtin_inff());
+}
+static inline float onx_fb_float_conv2d_maximum(onx_fb_float_conv2d t)
+{
+    return onx_fb_f32(t.at, 16, __builtin_inff());
+}
+
+/* FloatFullyConnected. */
+
+static inline onx_fb_weights onx_fb_float_fully_connected_weights(onx_fb_float_fully_connected t)
+{
+    onx_fb_weights v = { onx_fb_target(t.at, 4) };
+    return v;
+}
+static inline onx_f32s onx_fb_float_fully_connected_weight_scale(onx_fb_float_fully_connected t)
+{
+    onx_f32s v = { (const float *)onx_fb_data(t.at, 6), onx_fb_count(t.at, 6) };
+    return v;
+}
+static inline onx_f32s onx_fb_float_fully_connected_bias(onx_fb_float_fully_connected t)
+{
+    onx_f32s v = { (const float *)onx_fb_data(t.at, 8), onx_fb_count(t.at, 8) };
+    return v;
+}
+static inline float onx_fb_float_fully_connected_minimum(onx_fb_float_fully_connected t)
+{
+    return onx_fb_f32(t.at, 10, -__builtin_inff());
+}
+static inline float onx_fb_float_fully_connected_maximum(onx_fb_float_fully_connected t)
+{
+    return onx_fb_f32(t.at, 12, __builtin_inff());
+}
+
+/* FloatMatMul. */
+
+
+/* FloatMaxPool2D. */
+
+static inline onx_window2d onx_fb_float_max_pool2d_window(onx_fb_float_max_pool2d t)
+{
+    onx_window2d v;
+    memcpy(&v, onx_fb_field_at(t.at, 4), sizeof v);
+    return v;
+}
+
+/* FloatReduce. */
+
+static inline uint8_t onx_fb_float_reduce_function(onx_fb_float_reduce t) { return onx_fb_u8(t.at, 4, 0); }
+static inline onx_u8s onx_fb_float_reduce_axes(onx_fb_float_reduce t)
+{
+    onx_u8s v = { (const uint8_t *)onx_fb_data(t.at, 6), onx_fb_count(t.at, 6) };
+    return v;
+}
+
+/* FloatSoftmax. */
+
+static inline uint8_t onx_fb_float_softmax_log(onx_fb_float_softmax t) { return onx_fb_u8(t.at, 4, 0); }
+
+/* FloatUnary. */
+
+static inline uint8_t onx_fb_float_unary_function(onx_fb_float_unary t) { return onx_fb_u8(t.at, 4, 0); }
+static inline float onx_fb_float_unary_alpha(onx_fb_float_unary t) { return onx_fb_f32(t.at, 6, 0.0f); }
+static inline float onx_fb_float_unary_beta(onx_fb_float_unary t) { return onx_fb_f32(t.at, 8, 0.0f); }
 
 /* acc = bias[n] + sum(x[k] * w[n][k]); input viewed as [rows, K], output as [rows, N], K = weights / N. */
 
@@ -312,6 +527,19 @@ static inline uint32_t onx_fb_operator_scratch_offset(onx_fb_operator t) { retur
 static inline uint32_t onx_fb_operator_scratch_size(onx_fb_operator t) { return onx_fb_u32(t.at, 16, 0u); }
 static inline uint8_t onx_fb_operator_exactness(onx_fb_operator t) { return onx_fb_u8(t.at, 18, 0); }
 
+/* Pad. */
+
+static inline onx_u32s onx_fb_pad_before(onx_fb_pad t)
+{
+    onx_u32s v = { (const uint32_t *)onx_fb_data(t.at, 4), onx_fb_count(t.at, 4) };
+    return v;
+}
+static inline onx_u8s onx_fb_pad_value(onx_fb_pad t)
+{
+    onx_u8s v = { (const uint8_t *)onx_fb_data(t.at, 6), onx_fb_count(t.at, 6) };
+    return v;
+}
+
 /* Graph inputs and outputs as the user of the ONNX model knows them. A float32 port is quantized (input) or
  * dequantized (output) by whoever calls, with the tensor's scale and zero point, by the formulas of
  * docs/numerics.md. */
@@ -373,6 +601,9 @@ static inline onx_string onx_fb_provenance_source_producer(onx_fb_provenance t)
     return onx_fb_string_at(onx_fb_target(t.at, 10));
 }
 
+/* Quantize. */
+
+
 /* What follows an int32 accumulator: y = clamp(rint(f32(acc) * scale[c]) + zero_point, minimum, maximum). scale
  * holds one value per output channel, or exactly one for all of them. */
 
@@ -395,6 +626,15 @@ static inline onx_f32s onx_fb_softmax_table(onx_fb_softmax t)
 }
 static inline float onx_fb_softmax_factor(onx_fb_softmax t) { return onx_fb_f32(t.at, 6, 0.0f); }
 static inline int8_t onx_fb_softmax_zero_point(onx_fb_softmax t) { return onx_fb_i8(t.at, 8, 0); }
+
+/* Take. */
+
+static inline uint8_t onx_fb_take_axis(onx_fb_take t) { return onx_fb_u8(t.at, 4, 0); }
+static inline onx_u32s onx_fb_take_indices(onx_fb_take t)
+{
+    onx_u32s v = { (const uint32_t *)onx_fb_data(t.at, 6), onx_fb_count(t.at, 6) };
+    return v;
+}
 
 /* One tensor as the device holds it. Activations are NHWC; a device tensor is the ONNX tensor transposed by perm. */
 
@@ -440,29 +680,29 @@ static inline onx_u8s onx_fb_weights_data(onx_fb_weights t)
 }
 
 #ifdef ONX_FB_DESCRIPTORS /* only the verifier wants them */
-#define ONX_FB_ROOT 13
+#define ONX_FB_ROOT 28
 #define ONX_FB_DEPTH 4 /* greatest nesting of tables */
 /* { kind, slot, size, align, limit, type, required } */
 static const onx_fb_field onx_fb_fields_conv2d[] = {
     { ONX_FB_STRUCT, 4, 20, 2, 0, 0, 1 }, /* window */
     { ONX_FB_SCALAR, 6, 4, 4, 0, 0, 0 }, /* group */
     { ONX_FB_SCALAR, 8, 1, 1, 0, 0, 0 }, /* input_zero_point */
-    { ONX_FB_TABLE, 10, 4, 4, 0, 20, 1 }, /* weights */
+    { ONX_FB_TABLE, 10, 4, 4, 0, 35, 1 }, /* weights */
     { ONX_FB_SCALARS, 12, 4, 16, 0, 0, 1 }, /* bias */
-    { ONX_FB_TABLE, 14, 4, 4, 0, 18, 1 }, /* requantization */
+    { ONX_FB_TABLE, 14, 4, 4, 0, 33, 1 }, /* requantization */
 };
 static const onx_fb_field onx_fb_fields_depthwise_conv2d[] = {
     { ONX_FB_STRUCT, 4, 20, 2, 0, 0, 1 }, /* window */
     { ONX_FB_SCALAR, 6, 4, 4, 0, 0, 0 }, /* multiplier */
     { ONX_FB_SCALAR, 8, 1, 1, 0, 0, 0 }, /* input_zero_point */
-    { ONX_FB_TABLE, 10, 4, 4, 0, 20, 1 }, /* weights */
+    { ONX_FB_TABLE, 10, 4, 4, 0, 35, 1 }, /* weights */
     { ONX_FB_SCALARS, 12, 4, 16, 0, 0, 1 }, /* bias */
-    { ONX_FB_TABLE, 14, 4, 4, 0, 18, 1 }, /* requantization */
+    { ONX_FB_TABLE, 14, 4, 4, 0, 33, 1 }, /* requantization */
 };
 static const onx_fb_field onx_fb_fields_fully_connected[] = {
-    { ONX_FB_TABLE, 4, 4, 4, 0, 20, 1 }, /* weights */
+    { ONX_FB_TABLE, 4, 4, 4, 0, 35, 1 }, /* weights */
     { ONX_FB_SCALARS, 6, 4, 16, 0, 0, 1 }, /* bias */
-    { ONX_FB_TABLE, 8, 4, 4, 0, 18, 1 }, /* requantization */
+    { ONX_FB_TABLE, 8, 4, 4, 0, 33, 1 }, /* requantization */
 };
 static const onx_fb_field onx_fb_fields_add[] = {
     { ONX_FB_SCALAR, 4, 1, 1, 2, 0, 0 }, /* form */
@@ -496,7 +736,7 @@ static const onx_fb_field onx_fb_fields_average_pool2d[] = {
 };
 static const onx_fb_field onx_fb_fields_mean2d[] = {
     { ONX_FB_SCALAR, 4, 1, 1, 0, 0, 0 }, /* input_zero_point */
-    { ONX_FB_TABLE, 6, 4, 4, 0, 18, 1 }, /* requantization */
+    { ONX_FB_TABLE, 6, 4, 4, 0, 33, 1 }, /* requantization */
 };
 static const onx_fb_field onx_fb_fields_softmax[] = {
     { ONX_FB_SCALARS, 4, 4, 16, 0, 0, 1 }, /* table */
@@ -512,34 +752,99 @@ static const onx_fb_field onx_fb_fields_concat[] = {
 static const onx_fb_field onx_fb_fields_transpose[] = {
     { ONX_FB_SCALARS, 4, 1, 16, 0, 0, 1 }, /* perm */
 };
+static const onx_fb_field onx_fb_fields_quantize[] = {
+};
+static const onx_fb_field onx_fb_fields_dequantize[] = {
+};
+static const onx_fb_field onx_fb_fields_fake_quantize[] = {
+    { ONX_FB_SCALARS, 4, 4, 16, 0, 0, 1 }, /* scale */
+    { ONX_FB_SCALARS, 6, 4, 16, 0, 0, 1 }, /* minimum */
+    { ONX_FB_SCALARS, 8, 4, 16, 0, 0, 1 }, /* maximum */
+    { ONX_FB_SCALAR, 10, 1, 1, 0, 0, 0 }, /* axis */
+};
+static const onx_fb_field onx_fb_fields_float_conv2d[] = {
+    { ONX_FB_STRUCT, 4, 20, 2, 0, 0, 1 }, /* window */
+    { ONX_FB_SCALAR, 6, 4, 4, 0, 0, 0 }, /* group */
+    { ONX_FB_TABLE, 8, 4, 4, 0, 35, 1 }, /* weights */
+    { ONX_FB_SCALARS, 10, 4, 16, 0, 0, 0 }, /* weight_scale */
+    { ONX_FB_SCALARS, 12, 4, 16, 0, 0, 1 }, /* bias */
+    { ONX_FB_SCALAR, 14, 4, 4, 0, 0, 0 }, /* minimum */
+    { ONX_FB_SCALAR, 16, 4, 4, 0, 0, 0 }, /* maximum */
+};
+static const onx_fb_field onx_fb_fields_float_fully_connected[] = {
+    { ONX_FB_TABLE, 4, 4, 4, 0, 35, 1 }, /* weights */
+    { ONX_FB_SCALARS, 6, 4, 16, 0, 0, 0 }, /* weight_scale */
+    { ONX_FB_SCALARS, 8, 4, 16, 0, 0, 1 }, /* bias */
+    { ONX_FB_SCALAR, 10, 4, 4, 0, 0, 0 }, /* minimum */
+    { ONX_FB_SCALAR, 12, 4, 4, 0, 0, 0 }, /* maximum */
+};
+static const onx_fb_field onx_fb_fields_float_mat_mul[] = {
+};
+static const onx_fb_field onx_fb_fields_float_unary[] = {
+    { ONX_FB_SCALAR, 4, 1, 1, 21, 0, 0 }, /* function */
+    { ONX_FB_SCALAR, 6, 4, 4, 0, 0, 0 }, /* alpha */
+    { ONX_FB_SCALAR, 8, 4, 4, 0, 0, 0 }, /* beta */
+};
+static const onx_fb_field onx_fb_fields_float_binary[] = {
+    { ONX_FB_SCALAR, 4, 1, 1, 7, 0, 0 }, /* function */
+    { ONX_FB_SCALAR, 6, 4, 4, 0, 0, 0 }, /* minimum */
+    { ONX_FB_SCALAR, 8, 4, 4, 0, 0, 0 }, /* maximum */
+};
+static const onx_fb_field onx_fb_fields_float_max_pool2d[] = {
+    { ONX_FB_STRUCT, 4, 20, 2, 0, 0, 1 }, /* window */
+};
+static const onx_fb_field onx_fb_fields_float_average_pool2d[] = {
+    { ONX_FB_STRUCT, 4, 20, 2, 0, 0, 1 }, /* window */
+    { ONX_FB_SCALAR, 6, 1, 1, 1, 0, 0 }, /* count_include_pad */
+};
+static const onx_fb_field onx_fb_fields_float_reduce[] = {
+    { ONX_FB_SCALAR, 4, 1, 1, 3, 0, 0 }, /* function */
+    { ONX_FB_SCALARS, 6, 1, 16, 0, 0, 1 }, /* axes */
+};
+static const onx_fb_field onx_fb_fields_float_softmax[] = {
+    { ONX_FB_SCALAR, 4, 1, 1, 1, 0, 0 }, /* log */
+};
+static const onx_fb_field onx_fb_fields_arg_max[] = {
+    { ONX_FB_SCALAR, 4, 1, 1, 0, 0, 0 }, /* axis */
+    { ONX_FB_SCALAR, 6, 1, 1, 1, 0, 0 }, /* smallest */
+    { ONX_FB_SCALAR, 8, 1, 1, 1, 0, 0 }, /* last */
+};
+static const onx_fb_field onx_fb_fields_take[] = {
+    { ONX_FB_SCALAR, 4, 1, 1, 0, 0, 0 }, /* axis */
+    { ONX_FB_SCALARS, 6, 4, 16, 0, 0, 1 }, /* indices */
+};
+static const onx_fb_field onx_fb_fields_pad[] = {
+    { ONX_FB_SCALARS, 4, 4, 16, 0, 0, 1 }, /* before */
+    { ONX_FB_SCALARS, 6, 1, 16, 0, 0, 1 }, /* value */
+};
 static const onx_fb_field onx_fb_fields_metadata[] = {
     { ONX_FB_STRINGS, 4, 4, 4, 0, 0, 0 }, /* class_labels */
-    { ONX_FB_TABLE, 6, 4, 4, 0, 16, 0 }, /* preprocessing */
+    { ONX_FB_TABLE, 6, 4, 4, 0, 31, 0 }, /* preprocessing */
 };
 static const onx_fb_field onx_fb_fields_model[] = {
     { ONX_FB_STRING, 4, 1, 4, 0, 0, 1 }, /* name */
-    { ONX_FB_TABLES, 6, 4, 4, 0, 19, 1 }, /* tensors */
-    { ONX_FB_TABLES, 8, 4, 4, 0, 14, 1 }, /* operators */
-    { ONX_FB_TABLES, 10, 4, 4, 0, 15, 1 }, /* inputs */
-    { ONX_FB_TABLES, 12, 4, 4, 0, 15, 1 }, /* outputs */
+    { ONX_FB_TABLES, 6, 4, 4, 0, 34, 1 }, /* tensors */
+    { ONX_FB_TABLES, 8, 4, 4, 0, 29, 1 }, /* operators */
+    { ONX_FB_TABLES, 10, 4, 4, 0, 30, 1 }, /* inputs */
+    { ONX_FB_TABLES, 12, 4, 4, 0, 30, 1 }, /* outputs */
     { ONX_FB_SCALAR, 14, 4, 4, 0, 0, 0 }, /* arena_size */
-    { ONX_FB_TABLE, 16, 4, 4, 0, 12, 0 }, /* metadata */
-    { ONX_FB_TABLE, 18, 4, 4, 0, 17, 1 }, /* provenance */
+    { ONX_FB_TABLE, 16, 4, 4, 0, 27, 0 }, /* metadata */
+    { ONX_FB_TABLE, 18, 4, 4, 0, 32, 1 }, /* provenance */
 };
 static const onx_fb_field onx_fb_fields_operator[] = {
     { ONX_FB_STRING, 4, 1, 4, 0, 0, 1 }, /* name */
-    { ONX_FB_SCALAR, 6, 1, 1, 12, 0, 0 }, /* kernel_type */
-    { ONX_FB_UNION, 8, 4, 4, 12, 0, 1 }, /* kernel */
+    { ONX_FB_SCALAR, 6, 1, 1, 27, 0, 0 }, /* kernel_type */
+    { ONX_FB_UNION, 8, 4, 4, 27, 0, 1 }, /* kernel */
     { ONX_FB_SCALARS, 10, 4, 16, 0, 0, 1 }, /* inputs */
     { ONX_FB_SCALARS, 12, 4, 16, 0, 0, 1 }, /* outputs */
     { ONX_FB_SCALAR, 14, 4, 4, 0, 0, 0 }, /* scratch_offset */
     { ONX_FB_SCALAR, 16, 4, 4, 0, 0, 0 }, /* scratch_size */
-    { ONX_FB_SCALAR, 18, 1, 1, 2, 0, 0 }, /* exactness */
+    { ONX_FB_SCALAR, 18, 1, 1, 3, 0, 0 }, /* exactness */
 };
 static const onx_fb_field onx_fb_fields_port[] = {
     { ONX_FB_STRING, 4, 1, 4, 0, 0, 1 }, /* name */
     { ONX_FB_SCALAR, 6, 4, 4, 0, 0, 0 }, /* tensor */
-    { ONX_FB_SCALAR, 8, 1, 1, 6, 0, 0 }, /* type */
+    { ONX_FB_SCALAR, 8, 1, 1, 7, 0, 0 }, /* type */
     { ONX_FB_SCALARS, 10, 4, 16, 0, 0, 1 }, /* shape */
     { ONX_FB_STRINGS, 12, 4, 4, 0, 0, 0 }, /* dimension_names */
     { ONX_FB_SCALARS, 14, 1, 16, 0, 0, 0 }, /* perm */
@@ -566,8 +871,8 @@ static const onx_fb_field onx_fb_fields_tensor[] = {
     { ONX_FB_STRING, 4, 1, 4, 0, 0, 1 }, /* name */
     { ONX_FB_SCALARS, 6, 4, 16, 0, 0, 1 }, /* shape */
     { ONX_FB_SCALARS, 8, 1, 16, 0, 0, 0 }, /* perm */
-    { ONX_FB_SCALAR, 10, 1, 1, 6, 0, 0 }, /* type */
-    { ONX_FB_SCALAR, 12, 1, 1, 6, 0, 0 }, /* onnx_type */
+    { ONX_FB_SCALAR, 10, 1, 1, 7, 0, 0 }, /* type */
+    { ONX_FB_SCALAR, 12, 1, 1, 7, 0, 0 }, /* onnx_type */
     { ONX_FB_SCALAR, 14, 4, 4, 0, 0, 0 }, /* scale */
     { ONX_FB_SCALAR, 16, 4, 4, 0, 0, 0 }, /* zero_point */
     { ONX_FB_SCALAR, 18, 4, 4, 0, 0, 0 }, /* offset */
@@ -576,7 +881,7 @@ static const onx_fb_field onx_fb_fields_tensor[] = {
 };
 static const onx_fb_field onx_fb_fields_weights[] = {
     { ONX_FB_SCALAR, 4, 1, 1, 2, 0, 0 }, /* layout */
-    { ONX_FB_SCALAR, 6, 1, 1, 6, 0, 0 }, /* type */
+    { ONX_FB_SCALAR, 6, 1, 1, 7, 0, 0 }, /* type */
     { ONX_FB_SCALARS, 8, 1, 16, 0, 0, 1 }, /* data */
 };
 static const onx_fb_table onx_fb_tables[] = {
@@ -592,15 +897,30 @@ static const onx_fb_table onx_fb_tables[] = {
     { onx_fb_fields_lookup, 1 }, /* 9 Lookup */
     { onx_fb_fields_concat, 1 }, /* 10 Concat */
     { onx_fb_fields_transpose, 1 }, /* 11 Transpose */
-    { onx_fb_fields_metadata, 2 }, /* 12 Metadata */
-    { onx_fb_fields_model, 8 }, /* 13 Model */
-    { onx_fb_fields_operator, 8 }, /* 14 Operator */
-    { onx_fb_fields_port, 6 }, /* 15 Port */
-    { onx_fb_fields_preprocessing, 4 }, /* 16 Preprocessing */
-    { onx_fb_fields_provenance, 4 }, /* 17 Provenance */
-    { onx_fb_fields_requantization, 4 }, /* 18 Requantization */
-    { onx_fb_fields_tensor, 10 }, /* 19 Tensor */
-    { onx_fb_fields_weights, 3 }, /* 20 Weights */
+    { onx_fb_fields_quantize, 0 }, /* 12 Quantize */
+    { onx_fb_fields_dequantize, 0 }, /* 13 Dequantize */
+    { onx_fb_fields_fake_quantize, 4 }, /* 14 FakeQuantize */
+    { onx_fb_fields_float_conv2d, 7 }, /* 15 FloatConv2D */
+    { onx_fb_fields_float_fully_connected, 5 }, /* 16 FloatFullyConnected */
+    { onx_fb_fields_float_mat_mul, 0 }, /* 17 FloatMatMul */
+    { onx_fb_fields_float_unary, 3 }, /* 18 FloatUnary */
+    { onx_fb_fields_float_binary, 3 }, /* 19 FloatBinary */
+    { onx_fb_fields_float_max_pool2d, 1 }, /* 20 FloatMaxPool2D */
+    { onx_fb_fields_float_average_pool2d, 2 }, /* 21 FloatAveragePool2D */
+    { onx_fb_fields_float_reduce, 2 }, /* 22 FloatReduce */
+    { onx_fb_fields_float_softmax, 1 }, /* 23 FloatSoftmax */
+    { onx_fb_fields_arg_max, 3 }, /* 24 ArgMax */
+    { onx_fb_fields_take, 2 }, /* 25 Take */
+    { onx_fb_fields_pad, 2 }, /* 26 Pad */
+    { onx_fb_fields_metadata, 2 }, /* 27 Metadata */
+    { onx_fb_fields_model, 8 }, /* 28 Model */
+    { onx_fb_fields_operator, 8 }, /* 29 Operator */
+    { onx_fb_fields_port, 6 }, /* 30 Port */
+    { onx_fb_fields_preprocessing, 4 }, /* 31 Preprocessing */
+    { onx_fb_fields_provenance, 4 }, /* 32 Provenance */
+    { onx_fb_fields_requantization, 4 }, /* 33 Requantization */
+    { onx_fb_fields_tensor, 10 }, /* 34 Tensor */
+    { onx_fb_fields_weights, 3 }, /* 35 Weights */
 };
 #endif
 

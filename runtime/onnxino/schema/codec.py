@@ -19,7 +19,7 @@ from onnxino.schema.model import IDENTIFIER, SPECS, Model
 
 MAGIC = b"OXM\x1a"
 FORMAT_MAJOR = 1
-FORMAT_MINOR = 0
+FORMAT_MINOR = 1
 NEEDED_VERSION = (0, 1, 0)  # the first release of Onnxino that reads this format
 HEADER_SIZE = 32
 ALIGNMENT = 16

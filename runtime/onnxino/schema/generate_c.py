@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import textwrap
 
@@ -47,6 +48,8 @@ def _comment(doc: list[str]) -> list[str]:
 
 def _default(f: g.FieldDef) -> str:
     if f.base == g.FLOAT:
+        if math.isinf(f.default):
+            return "__builtin_inff()" if f.default > 0 else "-__builtin_inff()"
         return f"{f.default!r}f"
     return f"{int(f.default)}" + ("u" if f.base == g.UINT else "")
 

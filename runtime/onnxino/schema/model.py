@@ -23,6 +23,19 @@ class AddForm(IntEnum):
     ScalarA = 2
 
 
+class BinaryFunction(IntEnum):
+    """BinaryFunction."""
+
+    Add = 0
+    Sub = 1
+    Mul = 2
+    Div = 3
+    Min = 4
+    Max = 5
+    PRelu = 6
+    Pow = 7
+
+
 class ElementType(IntEnum):
     """ElementType."""
 
@@ -33,6 +46,7 @@ class ElementType(IntEnum):
     UInt16 = 4
     Int32 = 5
     Float32 = 6
+    Int64 = 7
 
 
 class Exactness(IntEnum):
@@ -41,6 +55,43 @@ class Exactness(IntEnum):
     Exact = 0
     Table = 1
     Step = 2
+    Float = 3
+
+
+class ReduceFunction(IntEnum):
+    """ReduceFunction."""
+
+    Mean = 0
+    Sum = 1
+    Max = 2
+    Min = 3
+
+
+class UnaryFunction(IntEnum):
+    """UnaryFunction."""
+
+    Clamp = 0
+    Sigmoid = 1
+    Tanh = 2
+    Exp = 3
+    Log = 4
+    Sqrt = 5
+    Abs = 6
+    Neg = 7
+    Reciprocal = 8
+    Erf = 9
+    Elu = 10
+    Selu = 11
+    LeakyRelu = 12
+    HardSigmoid = 13
+    HardSwish = 14
+    Softplus = 15
+    Softsign = 16
+    Gelu = 17
+    Floor = 18
+    Ceil = 19
+    Round = 20
+    Sign = 21
 
 
 class WeightLayout(IntEnum):
@@ -227,7 +278,132 @@ class Transpose:
     perm: NDArray[np.uint8]
 
 
-Kernel: TypeAlias = Conv2D | DepthwiseConv2D | FullyConnected | Add | Mul | MaxPool2D | AveragePool2D | Mean2D | Softmax | Lookup | Concat | Transpose
+@dataclass(slots=True, kw_only=True, eq=False)
+class Quantize:
+    """Quantize."""
+
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class Dequantize:
+    """Dequantize."""
+
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class FakeQuantize:
+    """FakeQuantize."""
+
+    scale: NDArray[np.float32]
+    minimum: NDArray[np.float32]
+    maximum: NDArray[np.float32]
+    axis: int = 0
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class FloatConv2D:
+    """FloatConv2D."""
+
+    window: Window2D
+    group: int = 1
+    weights: Weights
+    weight_scale: NDArray[np.float32] | None = None
+    bias: NDArray[np.float32]
+    minimum: float = float("-inf")
+    maximum: float = float("inf")
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class FloatFullyConnected:
+    """FloatFullyConnected."""
+
+    weights: Weights
+    weight_scale: NDArray[np.float32] | None = None
+    bias: NDArray[np.float32]
+    minimum: float = float("-inf")
+    maximum: float = float("inf")
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class FloatMatMul:
+    """FloatMatMul."""
+
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class FloatUnary:
+    """FloatUnary."""
+
+    function: UnaryFunction = UnaryFunction.Clamp
+    alpha: float = 0.0
+    beta: float = 0.0
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class FloatBinary:
+    """FloatBinary."""
+
+    function: BinaryFunction = BinaryFunction.Add
+    minimum: float = float("-inf")
+    maximum: float = float("inf")
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class FloatMaxPool2D:
+    """FloatMaxPool2D."""
+
+    window: Window2D
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class FloatAveragePool2D:
+    """FloatAveragePool2D."""
+
+    window: Window2D
+    count_include_pad: bool = False
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class FloatReduce:
+    """FloatReduce."""
+
+    function: ReduceFunction = ReduceFunction.Mean
+    axes: NDArray[np.uint8]
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class FloatSoftmax:
+    """FloatSoftmax."""
+
+    log: bool = False
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class ArgMax:
+    """ArgMax."""
+
+    axis: int = 0
+    smallest: bool = False
+    last: bool = False
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class Take:
+    """Take."""
+
+    axis: int = 0
+    indices: NDArray[np.uint32]
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class Pad:
+    """Pad."""
+
+    before: NDArray[np.uint32]
+    value: NDArray[np.uint8]
+
+
+Kernel: TypeAlias = Conv2D | DepthwiseConv2D | FullyConnected | Add | Mul | MaxPool2D | AveragePool2D | Mean2D | Softmax | Lookup | Concat | Transpose | Quantize | Dequantize | FakeQuantize | FloatConv2D | FloatFullyConnected | FloatMatMul | FloatUnary | FloatBinary | FloatMaxPool2D | FloatAveragePool2D | FloatReduce | FloatSoftmax | ArgMax | Take | Pad
 KERNELS: tuple[type[Kernel], ...] = (  # the union's tag is the index + 1
     Conv2D,
     DepthwiseConv2D,
@@ -241,6 +417,21 @@ KERNELS: tuple[type[Kernel], ...] = (  # the union's tag is the index + 1
     Lookup,
     Concat,
     Transpose,
+    Quantize,
+    Dequantize,
+    FakeQuantize,
+    FloatConv2D,
+    FloatFullyConnected,
+    FloatMatMul,
+    FloatUnary,
+    FloatBinary,
+    FloatMaxPool2D,
+    FloatAveragePool2D,
+    FloatReduce,
+    FloatSoftmax,
+    ArgMax,
+    Take,
+    Pad,
 )
 
 
@@ -463,6 +654,116 @@ SPECS: dict[type, Spec] = {
         False, 0, 0,
         (
             Numbers(0, 'perm', 'uint8', True),
+        ),
+    ),
+    Quantize: Spec(
+        False, 0, 0,
+        (
+        ),
+    ),
+    Dequantize: Spec(
+        False, 0, 0,
+        (
+        ),
+    ),
+    FakeQuantize: Spec(
+        False, 0, 0,
+        (
+            Numbers(0, 'scale', 'float32', True),
+            Numbers(1, 'minimum', 'float32', True),
+            Numbers(2, 'maximum', 'float32', True),
+            Scalar(3, 'axis', 'uint8', 0, None),
+        ),
+    ),
+    FloatConv2D: Spec(
+        False, 0, 0,
+        (
+            Inline(0, 'window', Window2D, True),
+            Scalar(1, 'group', 'uint32', 1, None),
+            Child(2, 'weights', Weights, True),
+            Numbers(3, 'weight_scale', 'float32', False),
+            Numbers(4, 'bias', 'float32', True),
+            Scalar(5, 'minimum', 'float32', float("-inf"), None),
+            Scalar(6, 'maximum', 'float32', float("inf"), None),
+        ),
+    ),
+    FloatFullyConnected: Spec(
+        False, 0, 0,
+        (
+            Child(0, 'weights', Weights, True),
+            Numbers(1, 'weight_scale', 'float32', False),
+            Numbers(2, 'bias', 'float32', True),
+            Scalar(3, 'minimum', 'float32', float("-inf"), None),
+            Scalar(4, 'maximum', 'float32', float("inf"), None),
+        ),
+    ),
+    FloatMatMul: Spec(
+        False, 0, 0,
+        (
+        ),
+    ),
+    FloatUnary: Spec(
+        False, 0, 0,
+        (
+            Scalar(0, 'function', 'uint8', UnaryFunction.Clamp, UnaryFunction),
+            Scalar(1, 'alpha', 'float32', 0.0, None),
+            Scalar(2, 'beta', 'float32', 0.0, None),
+        ),
+    ),
+    FloatBinary: Spec(
+        False, 0, 0,
+        (
+            Scalar(0, 'function', 'uint8', BinaryFunction.Add, BinaryFunction),
+            Scalar(1, 'minimum', 'float32', float("-inf"), None),
+            Scalar(2, 'maximum', 'float32', float("inf"), None),
+        ),
+    ),
+    FloatMaxPool2D: Spec(
+        False, 0, 0,
+        (
+            Inline(0, 'window', Window2D, True),
+        ),
+    ),
+    FloatAveragePool2D: Spec(
+        False, 0, 0,
+        (
+            Inline(0, 'window', Window2D, True),
+            Scalar(1, 'count_include_pad', 'bool', False, None),
+        ),
+    ),
+    FloatReduce: Spec(
+        False, 0, 0,
+        (
+            Scalar(0, 'function', 'uint8', ReduceFunction.Mean, ReduceFunction),
+            Numbers(1, 'axes', 'uint8', True),
+        ),
+    ),
+    FloatSoftmax: Spec(
+        False, 0, 0,
+        (
+            Scalar(0, 'log', 'bool', False, None),
+        ),
+    ),
+    ArgMax: Spec(
+        False, 0, 0,
+        (
+            Scalar(0, 'axis', 'uint8', 0, None),
+            Scalar(1, 'smallest', 'bool', False, None),
+            Scalar(2, 'last', 'bool', False, None),
+        ),
+    ),
+    Take: Spec(
+        False, 0, 0,
+        (
+            Scalar(0, 'axis', 'uint8', 0, None),
+            Numbers(1, 'indices', 'uint32', True),
+        ),
+    ),
+    Pad: Spec(
+        False, 0, 0,
+        (
+            Numbers(0, 'before', 'uint32', True),
+            Numbers(1, 'value', 'uint8', True),
         ),
     ),
     Operator: Spec(
