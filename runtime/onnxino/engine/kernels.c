@@ -3,19 +3,19 @@
 
 #define ONX_KERNELS(stem, inputs) { onx_##stem##_kernels, sizeof onx_##stem##_kernels / sizeof(onx_kernel), inputs }
 
+/* Indexed by tag; tag 0 is none. */
 const onx_operator onx_operators[] = {
-    { NULL, 0, 0 }, /* tag 0: none */
-    ONX_KERNELS(conv2d, 1),
-    ONX_KERNELS(depthwise_conv2d, 1),
-    ONX_KERNELS(fully_connected, 1),
-    ONX_KERNELS(add, 2),
-    ONX_KERNELS(mul, 2),
-    ONX_KERNELS(max_pool2d, 1),
-    ONX_KERNELS(average_pool2d, 1),
-    ONX_KERNELS(mean2d, 1),
-    ONX_KERNELS(softmax, 1),
-    ONX_KERNELS(lookup, 1),
-    ONX_KERNELS(concat, 0),
-    ONX_KERNELS(transpose, 1),
+    [ONX_KERNEL_CONV2D] = ONX_KERNELS(conv2d, 1),
+    [ONX_KERNEL_DEPTHWISE_CONV2D] = ONX_KERNELS(depthwise_conv2d, 1),
+    [ONX_KERNEL_FULLY_CONNECTED] = ONX_KERNELS(fully_connected, 1),
+    [ONX_KERNEL_ADD] = ONX_KERNELS(add, 2),
+    [ONX_KERNEL_MUL] = ONX_KERNELS(mul, 2),
+    [ONX_KERNEL_MAX_POOL2D] = ONX_KERNELS(max_pool2d, 1),
+    [ONX_KERNEL_AVERAGE_POOL2D] = ONX_KERNELS(average_pool2d, 1),
+    [ONX_KERNEL_MEAN2D] = ONX_KERNELS(mean2d, 1),
+    [ONX_KERNEL_SOFTMAX] = ONX_KERNELS(softmax, 1),
+    [ONX_KERNEL_LOOKUP] = ONX_KERNELS(lookup, 1),
+    [ONX_KERNEL_CONCAT] = ONX_KERNELS(concat, 0),
+    [ONX_KERNEL_TRANSPOSE] = ONX_KERNELS(transpose, 1),
 };
 const uint32_t onx_operator_kinds = sizeof onx_operators / sizeof onx_operators[0];
