@@ -66,8 +66,13 @@ static inline onx_fb_model onx_root(const onx_model *model)
 int onx_is_finite(float v);
 int onx_is_scale(float v); /* finite and above 0 */
 int onx_same_shape(const onx_tensor *a, const onx_tensor *b);
+/* Bytes of one element of enum onx_element_type; 0: no tensor has it. */
+uint32_t onx_element_size(uint32_t type);
 /* Every element of the tensor is an int8. */
 static inline int onx_is_int8(const onx_tensor *t) { return t->type == ONX_ELEMENT_TYPE_INT8; }
+static inline int onx_is_float32(const onx_tensor *t) { return t->type == ONX_ELEMENT_TYPE_FLOAT32; }
+/* Every element of the tensor is a float32. */
+static inline int onx_is_float(const onx_tensor *t) { return t->type == ONX_ELEMENT_TYPE_FLOAT32; }
 /* Scales are finite and above 0, one or `channels` of them; minimum <= maximum. */
 int onx_requantization_fits(onx_fb_requantization r, uint32_t channels);
 /* Int8 weights of exactly `size` bytes. */
@@ -86,5 +91,7 @@ extern const onx_kernel onx_softmax_kernels[1];
 extern const onx_kernel onx_lookup_kernels[1];
 extern const onx_kernel onx_concat_kernels[1];
 extern const onx_kernel onx_transpose_kernels[1];
+extern const onx_kernel onx_float_conv2d_kernels[1];
+extern const onx_kernel onx_float_fully_connected_kernels[1];
 
 #endif

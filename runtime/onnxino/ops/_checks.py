@@ -19,15 +19,24 @@ def require(condition: bool, message: str) -> None:
         raise ModelError(message)
 
 
-def require_tensors(inputs: Sequence[Tensor], outputs: Sequence[Tensor], count: int = 1) -> None:
-    """`count` inputs and one output, all of them int8."""
+def require_tensors(
+    inputs: Sequence[Tensor],
+    outputs: Sequence[Tensor],
+    count: int = 1,
+    reads: ElementType = ElementType.Int8,
+    writes: ElementType = ElementType.Int8,
+) -> None:
+    """`count` inputs of type `reads` and one output of type `writes`."""
     require(len(inputs) == count, f"it has {len(inputs)} inputs, expected {count}")
     require(len(outputs) == 1, f"it has {len(outputs)} outputs, expected 1")
-    for tensor in (*inputs, *outputs):
-        require(
-            tensor.type == ElementType.Int8,
-            f"tensor '{tensor.name}' is {tensor.type.name}, expected {ElementType.Int8.name}",
-        )
+    for tensor in inputs:
+        require_type(tensor, reads)
+    require_type(outputs[0], writes)
+
+
+def require_type(tensor: Tensor, expected: ElementType) -> None:
+    """The tensor's elements must be of this type."""
+    require(tensor.type == expected, f"tensor '{tensor.name}' is {tensor.type.name}, expected {expected.name}")
 
 
 def require_image(tensor: Tensor) -> tuple[int, int, int, int]:
@@ -59,6 +68,11 @@ def require_positive(what: str, value: float) -> None:
 def require_finite(what: str, value: float) -> None:
     """A finite number."""
     require(math.isfinite(value), f"{what} is {value}, expected a finite number")
+
+
+def require_limits(minimum: float, maximum: float) -> None:
+    """The clamp of a float output: two numbers, possibly infinite, minimum <= maximum."""
+    require(minimum <= maximum, f"its clamp begins at {minimum} and ends at {maximum}, expected minimum <= maximum")
 
 
 def require_range(minimum: int, maximum: int) -> None:

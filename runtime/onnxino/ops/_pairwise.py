@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from onnxino.model import shape_of
 from onnxino.ops import _checks
-from onnxino.schema.model import Tensor
+from onnxino.schema.model import ElementType, Tensor
 
 PAIRS = 1 << 16  # of two int8 values
 
 Formula = Callable[[NDArray[np.int8], NDArray[np.int8]], NDArray[np.int8]]
 
 
-def check(inputs: list[Tensor], outputs: list[Tensor]) -> None:
-    """Two inputs whose shapes broadcast, by NumPy's rules, to the output's."""
-    _checks.require_tensors(inputs, outputs, 2)
+def check(inputs: list[Tensor], outputs: list[Tensor], element: ElementType = ElementType.Int8) -> None:
+    """Two inputs whose shapes broadcast, by NumPy's rules, to the output's; all three of type `element`."""
+    _checks.require_tensors(inputs, outputs, 2, element, element)
     a, b = (shape_of(t) for t in inputs)
     rank = max(len(a), len(b))
     pairs = list(zip((1,) * (rank - len(a)) + a, (1,) * (rank - len(b)) + b, strict=True))
@@ -27,10 +28,16 @@ def check(inputs: list[Tensor], outputs: list[Tensor]) -> None:
     _checks.require_shape(outputs[0], [max(p) for p in pairs])
 
 
+def align(a: NDArray[Any], b: NDArray[Any], output: Tensor) -> tuple[NDArray[Any], NDArray[Any]]:
+    """[B, *shape of a] and [B, *shape of b] with dimensions of 1 after B, as many as make NumPy's rules right."""
+    rank = len(output.shape)
+    first, second = (x.reshape(x.shape[0], *(1,) * (rank + 1 - x.ndim), *x.shape[1:]) for x in (a, b))
+    return first, second
+
+
 def run(formula: Formula, a: NDArray[np.int8], b: NDArray[np.int8], output: Tensor) -> NDArray[np.int8]:
     """Applies the formula to [B, *shape of a] and [B, *shape of b]; the result is [B, *shape of output]."""
-    rank = len(output.shape)
-    a, b = (x.reshape(x.shape[0], *(1,) * (rank + 1 - x.ndim), *x.shape[1:]) for x in (a, b))
+    a, b = align(a, b, output)
     if a.size + b.size < PAIRS:
         return formula(*np.broadcast_arrays(a, b))
     first, second = np.broadcast_arrays(np.arange(256, dtype=np.uint8)[:, None], np.arange(256, dtype=np.uint8))

@@ -8,26 +8,30 @@ typedef struct {
     int32_t domain_offset;
 } onx_add;
 
-static void onx_add_general(const void *formula, const int8_t *a, size_t a_step, const int8_t *b, size_t b_step,
-                            int8_t *y, size_t n)
+static void onx_add_general(const void *formula, const void *a, size_t a_step, const void *b, size_t b_step, void *y,
+                            size_t n)
 {
     const onx_add *f = formula;
-    for (size_t i = 0; i < n; i++, a += a_step, b += b_step) {
-        float va = (float)(*a + f->domain_offset), vb = (float)(*b + f->domain_offset);
+    const int8_t *pa = a, *pb = b;
+    int8_t *py = y;
+    for (size_t i = 0; i < n; i++, pa += a_step, pb += b_step) {
+        float va = (float)(*pa + f->domain_offset), vb = (float)(*pb + f->domain_offset);
         float sum = onx_fma(va, f->scale_a, onx_fma(vb, f->scale_b, f->constant));
-        y[i] = onx_round_domain(sum, f->low, f->high, f->domain_offset);
+        py[i] = onx_round_domain(sum, f->low, f->high, f->domain_offset);
     }
 }
 
 /* b is the operand that is constant along the run: its product is rounded. */
-static void onx_add_scalar_b(const void *formula, const int8_t *a, size_t a_step, const int8_t *b, size_t b_step,
-                             int8_t *y, size_t n)
+static void onx_add_scalar_b(const void *formula, const void *a, size_t a_step, const void *b, size_t b_step, void *y,
+                             size_t n)
 {
     const onx_add *f = formula;
-    for (size_t i = 0; i < n; i++, a += a_step, b += b_step) {
-        float va = (float)(*a + f->domain_offset), vb = (float)(*b + f->domain_offset);
+    const int8_t *pa = a, *pb = b;
+    int8_t *py = y;
+    for (size_t i = 0; i < n; i++, pa += a_step, pb += b_step) {
+        float va = (float)(*pa + f->domain_offset), vb = (float)(*pb + f->domain_offset);
         float sum = onx_fma(va, f->scale_a, f->constant + onx_product(vb, f->scale_b));
-        y[i] = onx_round_domain(sum, f->low, f->high, f->domain_offset);
+        py[i] = onx_round_domain(sum, f->low, f->high, f->domain_offset);
     }
 }
 
@@ -62,7 +66,7 @@ static onx_status onx_add_check(const onx_call *call)
         || !onx_is_finite(onx_fb_add_constant(t)) || (offset != 0 && offset != 128)
         || onx_fb_add_minimum(t) > onx_fb_add_maximum(t))
         return ONX_ERROR_OPERATOR;
-    return onx_pairwise_check(call);
+    return onx_pairwise_check(call, ONX_ELEMENT_TYPE_INT8);
 }
 
 const onx_kernel onx_add_kernels[1] = {

@@ -8,14 +8,16 @@ typedef struct {
     int32_t domain_offset, zero_a, zero_b;
 } onx_mul;
 
-static void onx_mul_elements(const void *formula, const int8_t *a, size_t a_step, const int8_t *b, size_t b_step,
-                             int8_t *y, size_t n)
+static void onx_mul_elements(const void *formula, const void *a, size_t a_step, const void *b, size_t b_step, void *y,
+                             size_t n)
 {
     const onx_mul *f = formula;
-    for (size_t i = 0; i < n; i++, a += a_step, b += b_step) {
-        int32_t product = (*a - f->zero_a) * (*b - f->zero_b);
+    const int8_t *pa = a, *pb = b;
+    int8_t *py = y;
+    for (size_t i = 0; i < n; i++, pa += a_step, pb += b_step) {
+        int32_t product = (*pa - f->zero_a) * (*pb - f->zero_b);
         float v = onx_product((float)product, f->scale) + f->zero_point;
-        y[i] = onx_round_domain(v, f->low, f->high, f->domain_offset);
+        py[i] = onx_round_domain(v, f->low, f->high, f->domain_offset);
     }
 }
 
@@ -42,7 +44,7 @@ static onx_status onx_mul_check(const onx_call *call)
     if (!onx_is_scale(onx_fb_mul_scale(t)) || (offset != 0 && offset != 128)
         || onx_fb_mul_minimum(t) > onx_fb_mul_maximum(t))
         return ONX_ERROR_OPERATOR;
-    return onx_pairwise_check(call);
+    return onx_pairwise_check(call, ONX_ELEMENT_TYPE_INT8);
 }
 
 const onx_kernel onx_mul_kernels[1] = {
