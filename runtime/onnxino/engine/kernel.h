@@ -70,7 +70,6 @@ int onx_same_shape(const onx_tensor *a, const onx_tensor *b);
 uint32_t onx_element_size(uint32_t type);
 /* Every element of the tensor is an int8. */
 static inline int onx_is_int8(const onx_tensor *t) { return t->type == ONX_ELEMENT_TYPE_INT8; }
-static inline int onx_is_float32(const onx_tensor *t) { return t->type == ONX_ELEMENT_TYPE_FLOAT32; }
 /* Every element of the tensor is a float32. */
 static inline int onx_is_float(const onx_tensor *t) { return t->type == ONX_ELEMENT_TYPE_FLOAT32; }
 /* Scales are finite and above 0, one or `channels` of them; minimum <= maximum. */

@@ -4,7 +4,7 @@
 
 #define ONX_HEADER_SIZE 32u
 #define ONX_FORMAT_MAJOR 1u
-#define ONX_FORMAT_MINOR 0u
+#define ONX_FORMAT_MINOR 1u
 
 static onx_status onx_verify_header(onx_model *model, size_t available)
 {
@@ -90,6 +90,7 @@ static void onx_port_describe(const onx_model *model, onx_fb_port port, onx_port
     info->shape = t.shape;
     info->rank = t.rank;
     info->size = (uint32_t)onx_tensor_bytes(model, onx_fb_port_tensor(port));
+    info->type = t.type;
     info->scale = t.scale;
     info->zero_point = t.zero_point;
 }

@@ -182,7 +182,8 @@ static inline int16_t onx_fb_add_domain_offset(onx_fb_add t) { return onx_fb_i16
 static inline int8_t onx_fb_add_minimum(onx_fb_add t) { return onx_fb_i8(t.at, 14, -128); }
 static inline int8_t onx_fb_add_maximum(onx_fb_add t) { return onx_fb_i8(t.at, 16, 127); }
 
-/* ArgMax. */
+/* Int8 or Float32 -> Int32: index of the largest (or smallest) along axis; of equal ones the first, or with last
+ * the last. NaN counts as larger (smaller) than every number. The output's shape is as FloatReduce's. */
 
 static inline uint8_t onx_fb_arg_max_axis(onx_fb_arg_max t) { return onx_fb_u8(t.at, 4, 0); }
 static inline uint8_t onx_fb_arg_max_smallest(onx_fb_arg_max t) { return onx_fb_u8(t.at, 6, 0); }
@@ -266,10 +267,12 @@ static inline onx_fb_requantization onx_fb_depthwise_conv2d_requantization(onx_f
     return v;
 }
 
-/* Dequantize. */
+/* Int8 -> Float32: y = f32(x - zero_point) * scale, with the input tensor's scale and zero point. */
 
 
-/* FakeQuantize. */
+/* Onto the grid of a quantization that the device does not hold (16 bits, per channel) and back: y =
+ * min(max(rint(x / scale[c]), minimum[c]), maximum[c]) * scale[c]; c counts along axis; one value of each, or one
+ * per channel. */
 
 static inline onx_f32s onx_fb_fake_quantize_scale(onx_fb_fake_quantize t)
 {
@@ -288,7 +291,8 @@ static inline onx_f32s onx_fb_fake_quantize_maximum(onx_fb_fake_quantize t)
 }
 static inline uint8_t onx_fb_fake_quantize_axis(onx_fb_fake_quantize t) { return onx_fb_u8(t.at, 10, 0); }
 
-/* FloatAveragePool2D. */
+/* Sum over the window's rows, then columns, inside the image, beginning with 0.0, divided by f32(count) as
+ * AveragePool2D counts. */
 
 static inline onx_window2d onx_fb_float_average_pool2d_window(onx_fb_float_average_pool2d t)
 {
@@ -301,7 +305,7 @@ static inline uint8_t onx_fb_float_average_pool2d_count_include_pad(onx_fb_float
     return onx_fb_u8(t.at, 6, 0);
 }
 
-/* FloatBinary. */
+/* y = clamp(function(a, b)) with NumPy broadcasting. */
 
 static inline uint8_t onx_fb_float_binary_function(onx_fb_float_binary t) { return onx_fb_u8(t.at, 4, 0); }
 static inline float onx_fb_float_binary_minimum(onx_fb_float_binary t)
@@ -310,7 +314,10 @@ static inline float onx_fb_float_binary_minimum(onx_fb_float_binary t)
 }
 static inline float onx_fb_float_binary_maximum(onx_fb_float_binary t) { return onx_fb_f32(t.at, 8, __builtin_inff()); }
 
-/* FloatConv2D. */
+/* acc = bias[m]; for each row, column and channel of the window, in this order: acc = acc + x * w; pixels outside
+ * the image are left out; y = min(max(acc + 0.0, minimum), maximum), where NaN stays. Adding 0.0 makes -0 to +0,
+ * so that taps left out and taps that add 0 give the same. Input [N,H,W,C], output [N,OH,OW,M]; depthwise where
+ * group is C. Weights are finite. */
 
 static inline onx_window2d onx_fb_float_conv2d_window(onx_fb_float_conv2d t)
 {
@@ -343,7 +350,8 @@ static inline float onx_fb_float_conv2d_maximum(onx_fb_float_conv2d t)
     return onx_fb_f32(t.at, 16, __builtin_inff());
 }
 
-/* FloatFullyConnected. */
+/* acc = bias[n]; for each k in order: acc = acc + x[k] * w[n][k]; then as FloatConv2D. Input [rows, K], output
+ * [rows, N]. */
 
 static inline onx_fb_weights onx_fb_float_fully_connected_weights(onx_fb_float_fully_connected t)
 {
@@ -369,10 +377,12 @@ static inline float onx_fb_float_fully_connected_maximum(onx_fb_float_fully_conn
     return onx_fb_f32(t.at, 12, __builtin_inff());
 }
 
-/* FloatMatMul. */
+/* C = A x B for two activations, [..., M, K] x [..., K, N], leading dimensions broadcast: acc = 0.0; for each k in
+ * order: acc = acc + a * b. */
 
 
-/* FloatMaxPool2D. */
+/* Maximum over the part of the window inside the image, by rows, then columns: y = x where x > y or x is NaN,
+ * beginning with -inf. */
 
 static inline onx_window2d onx_fb_float_max_pool2d_window(onx_fb_float_max_pool2d t)
 {
@@ -381,7 +391,9 @@ static inline onx_window2d onx_fb_float_max_pool2d_window(onx_fb_float_max_pool2
     return v;
 }
 
-/* FloatReduce. */
+/* Over the axes listed (ascending), in the order in which the elements lie in memory, beginning with the first:
+ * the sum (for the mean divided by f32(elements)), or y = x where x > y (Min: x < y) or x is NaN. The output has
+ * these axes with size 1, or not at all; [1] where none is left. */
 
 static inline uint8_t onx_fb_float_reduce_function(onx_fb_float_reduce t) { return onx_fb_u8(t.at, 4, 0); }
 static inline onx_u8s onx_fb_float_reduce_axes(onx_fb_float_reduce t)
@@ -390,11 +402,12 @@ static inline onx_u8s onx_fb_float_reduce_axes(onx_fb_float_reduce t)
     return v;
 }
 
-/* FloatSoftmax. */
+/* Over the last axis: m = max(x); e_i = exp(x_i - m); s = sum of e_i in order; y_i = e_i / s, or with log: (x_i -
+ * m) - log(s). */
 
 static inline uint8_t onx_fb_float_softmax_log(onx_fb_float_softmax t) { return onx_fb_u8(t.at, 4, 0); }
 
-/* FloatUnary. */
+/* y = function(x), element-wise; may overwrite its input. */
 
 static inline uint8_t onx_fb_float_unary_function(onx_fb_float_unary t) { return onx_fb_u8(t.at, 4, 0); }
 static inline float onx_fb_float_unary_alpha(onx_fb_float_unary t) { return onx_fb_f32(t.at, 6, 0.0f); }
@@ -527,7 +540,7 @@ static inline uint32_t onx_fb_operator_scratch_offset(onx_fb_operator t) { retur
 static inline uint32_t onx_fb_operator_scratch_size(onx_fb_operator t) { return onx_fb_u32(t.at, 16, 0u); }
 static inline uint8_t onx_fb_operator_exactness(onx_fb_operator t) { return onx_fb_u8(t.at, 18, 0); }
 
-/* Pad. */
+/* The input surrounded by one value: before[i] elements along axis i; the output's shape says how many after. */
 
 static inline onx_u32s onx_fb_pad_before(onx_fb_pad t)
 {
@@ -601,7 +614,8 @@ static inline onx_string onx_fb_provenance_source_producer(onx_fb_provenance t)
     return onx_fb_string_at(onx_fb_target(t.at, 10));
 }
 
-/* Quantize. */
+/* Float32 -> Int8: y = clamp(rint(x / scale) + zero_point), with the output tensor's scale and zero point; a true
+ * division. */
 
 
 /* What follows an int32 accumulator: y = clamp(rint(f32(acc) * scale[c]) + zero_point, minimum, maximum). scale
@@ -627,7 +641,8 @@ static inline onx_f32s onx_fb_softmax_table(onx_fb_softmax t)
 static inline float onx_fb_softmax_factor(onx_fb_softmax t) { return onx_fb_f32(t.at, 6, 0.0f); }
 static inline int8_t onx_fb_softmax_zero_point(onx_fb_softmax t) { return onx_fb_i8(t.at, 8, 0); }
 
-/* Take. */
+/* Output along axis is the input at these indices: slices, splits, gathers with known indices, nearest resize,
+ * edge padding. */
 
 static inline uint8_t onx_fb_take_axis(onx_fb_take t) { return onx_fb_u8(t.at, 4, 0); }
 static inline onx_u32s onx_fb_take_indices(onx_fb_take t)
@@ -752,10 +767,6 @@ static const onx_fb_field onx_fb_fields_concat[] = {
 static const onx_fb_field onx_fb_fields_transpose[] = {
     { ONX_FB_SCALARS, 4, 1, 16, 0, 0, 1 }, /* perm */
 };
-static const onx_fb_field onx_fb_fields_quantize[] = {
-};
-static const onx_fb_field onx_fb_fields_dequantize[] = {
-};
 static const onx_fb_field onx_fb_fields_fake_quantize[] = {
     { ONX_FB_SCALARS, 4, 4, 16, 0, 0, 1 }, /* scale */
     { ONX_FB_SCALARS, 6, 4, 16, 0, 0, 1 }, /* minimum */
@@ -777,8 +788,6 @@ static const onx_fb_field onx_fb_fields_float_fully_connected[] = {
     { ONX_FB_SCALARS, 8, 4, 16, 0, 0, 1 }, /* bias */
     { ONX_FB_SCALAR, 10, 4, 4, 0, 0, 0 }, /* minimum */
     { ONX_FB_SCALAR, 12, 4, 4, 0, 0, 0 }, /* maximum */
-};
-static const onx_fb_field onx_fb_fields_float_mat_mul[] = {
 };
 static const onx_fb_field onx_fb_fields_float_unary[] = {
     { ONX_FB_SCALAR, 4, 1, 1, 21, 0, 0 }, /* function */
@@ -897,12 +906,12 @@ static const onx_fb_table onx_fb_tables[] = {
     { onx_fb_fields_lookup, 1 }, /* 9 Lookup */
     { onx_fb_fields_concat, 1 }, /* 10 Concat */
     { onx_fb_fields_transpose, 1 }, /* 11 Transpose */
-    { onx_fb_fields_quantize, 0 }, /* 12 Quantize */
-    { onx_fb_fields_dequantize, 0 }, /* 13 Dequantize */
+    { NULL, 0 }, /* 12 Quantize */
+    { NULL, 0 }, /* 13 Dequantize */
     { onx_fb_fields_fake_quantize, 4 }, /* 14 FakeQuantize */
     { onx_fb_fields_float_conv2d, 7 }, /* 15 FloatConv2D */
     { onx_fb_fields_float_fully_connected, 5 }, /* 16 FloatFullyConnected */
-    { onx_fb_fields_float_mat_mul, 0 }, /* 17 FloatMatMul */
+    { NULL, 0 }, /* 17 FloatMatMul */
     { onx_fb_fields_float_unary, 3 }, /* 18 FloatUnary */
     { onx_fb_fields_float_binary, 3 }, /* 19 FloatBinary */
     { onx_fb_fields_float_max_pool2d, 1 }, /* 20 FloatMaxPool2D */

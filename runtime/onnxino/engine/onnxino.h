@@ -51,14 +51,22 @@ typedef struct {
     const uint8_t *root;        /* the flatbuffer's root table */
 } onx_model;
 
-/* One element type and quantization: real = (value - zero_point) * scale. */
+/* Element types of device tensors, as in the file. */
+enum {
+    ONX_INT8 = 1,    /* quantized: real = (value - zero_point) * scale */
+    ONX_INT32 = 5,   /* indices */
+    ONX_FLOAT32 = 6, /* real values */
+};
+
+/* A graph input or output as the device holds it. */
 typedef struct {
     const char *name;     /* of the ONNX graph's input or output */
     const int32_t *shape; /* as the device holds it (NHWC), batch included */
     uint32_t rank;
-    uint32_t size; /* bytes */
-    float scale;
-    int32_t zero_point;
+    uint32_t size;      /* bytes */
+    uint8_t type;       /* ONX_INT8, ONX_INT32 or ONX_FLOAT32 */
+    float scale;        /* of ONX_INT8 */
+    int32_t zero_point; /* of ONX_INT8 */
 } onx_port_info;
 
 struct onx_session;

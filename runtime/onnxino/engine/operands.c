@@ -7,10 +7,15 @@ static uint8_t onx_layout_of(onx_fb_operator op)
     onx_fb_conv2d conv = { at };
     onx_fb_depthwise_conv2d depthwise = { at };
     onx_fb_fully_connected dense = { at };
+    onx_fb_float_conv2d float_conv = { at };
+    onx_fb_float_fully_connected float_dense = { at };
     switch (onx_fb_operator_kernel_type(op)) {
     case ONX_KERNEL_CONV2D: return onx_fb_weights_layout(onx_fb_conv2d_weights(conv));
     case ONX_KERNEL_DEPTHWISE_CONV2D: return onx_fb_weights_layout(onx_fb_depthwise_conv2d_weights(depthwise));
     case ONX_KERNEL_FULLY_CONNECTED: return onx_fb_weights_layout(onx_fb_fully_connected_weights(dense));
+    case ONX_KERNEL_FLOAT_CONV2D: return onx_fb_weights_layout(onx_fb_float_conv2d_weights(float_conv));
+    case ONX_KERNEL_FLOAT_FULLY_CONNECTED:
+        return onx_fb_weights_layout(onx_fb_float_fully_connected_weights(float_dense));
     default: return ONX_WEIGHT_LAYOUT_UNSET;
     }
 }
@@ -61,6 +66,12 @@ onx_tensor onx_input_of(const onx_call *call, uint32_t index)
 onx_tensor onx_output_of(const onx_call *call, uint32_t index)
 {
     return onx_tensor_of(call->model, call->arena, onx_fb_operator_outputs(call->op).data[index]);
+}
+
+uint32_t onx_element_size(uint32_t type)
+{
+    static const uint8_t sizes[] = { 0, 1, 1, 2, 2, 4, 4, 0 }; /* Int64 is a type of ports only */
+    return type < sizeof sizes ? sizes[type] : 0u;
 }
 
 int onx_is_finite(float v)

@@ -2,8 +2,6 @@
  * 4) */
 #include "verify.h"
 
-static const uint8_t onx_element_size[] = { 0, 1, 1, 2, 2, 4, 4 }; /* by enum onx_element_type */
-
 static onx_fb_tensor onx_tensor_table(const onx_model *model, uint32_t index)
 {
     return onx_fb_model_tensors_at(onx_root(model), index);
@@ -66,7 +64,7 @@ static int onx_is_permutation(onx_u8s perm, uint32_t rank)
 uint64_t onx_tensor_bytes(const onx_model *model, uint32_t tensor)
 {
     onx_fb_tensor t = onx_tensor_table(model, tensor);
-    return (uint64_t)onx_elements_of(onx_fb_tensor_shape(t), 1u, 0) * onx_element_size[onx_fb_tensor_type(t)];
+    return (uint64_t)onx_elements_of(onx_fb_tensor_shape(t), 1u, 0) * onx_element_size(onx_fb_tensor_type(t));
 }
 
 static int onx_tensor_is_sound(const onx_model *model, uint32_t index)
@@ -103,6 +101,18 @@ onx_status onx_verify_tensors(onx_model *model)
     return ONX_OK;
 }
 
+/* May a port show the ONNX type `port` of a device tensor? */
+static int onx_types_agree(uint32_t tensor, uint32_t port)
+{
+    switch (tensor) {
+    case ONX_ELEMENT_TYPE_INT8:
+        return port == ONX_ELEMENT_TYPE_INT8 || port == ONX_ELEMENT_TYPE_UINT8 || port == ONX_ELEMENT_TYPE_FLOAT32;
+    case ONX_ELEMENT_TYPE_INT32: return port == ONX_ELEMENT_TYPE_INT64;
+    case ONX_ELEMENT_TYPE_FLOAT32: return port == ONX_ELEMENT_TYPE_FLOAT32;
+    default: return 0;
+    }
+}
+
 static int onx_port_is_sound(const onx_model *model, onx_fb_port port)
 {
     uint32_t tensor = onx_fb_port_tensor(port), type = onx_fb_port_type(port);
@@ -110,9 +120,7 @@ static int onx_port_is_sound(const onx_model *model, onx_fb_port port)
     if (tensor >= onx_model_tensor_count(model))
         return 0;
     onx_fb_tensor t = onx_tensor_table(model, tensor);
-    if (onx_fb_tensor_type(t) != ONX_ELEMENT_TYPE_INT8 || !onx_is_permutation(onx_fb_port_perm(port), shape.count))
-        return 0;
-    if (type != ONX_ELEMENT_TYPE_INT8 && type != ONX_ELEMENT_TYPE_UINT8 && type != ONX_ELEMENT_TYPE_FLOAT32)
+    if (!onx_types_agree(onx_fb_tensor_type(t), type) || !onx_is_permutation(onx_fb_port_perm(port), shape.count))
         return 0;
     uint32_t names = onx_fb_port_dimension_names_count(port);
     if (names != 0u && names != shape.count)

@@ -186,11 +186,15 @@ def _descriptors(schema: g.Schema) -> list[str]:
         f"#define ONX_FB_DEPTH {_depth(schema, schema.root)} /* greatest nesting of tables */",
         "/* { kind, slot, size, align, limit, type, required } */",
     ]
+    with_fields = {name for name in order if objects[name].fields}  # C has no arrays of no elements
     for name in order:
-        out.append(f"static const onx_fb_field onx_fb_fields_{snake(name)}[] = {{")
-        out += [_descriptor(schema, order, f) for f in objects[name].fields] + ["};"]
+        if name in with_fields:
+            out.append(f"static const onx_fb_field onx_fb_fields_{snake(name)}[] = {{")
+            out += [_descriptor(schema, order, f) for f in objects[name].fields] + ["};"]
     out.append("static const onx_fb_table onx_fb_tables[] = {")
-    out += [f"    {{ onx_fb_fields_{snake(n)}, {len(objects[n].fields)} }}, /* {i} {n} */" for i, n in enumerate(order)]
+    for i, name in enumerate(order):
+        fields = f"onx_fb_fields_{snake(name)}" if name in with_fields else "NULL"
+        out.append(f"    {{ {fields}, {len(objects[name].fields)} }}, /* {i} {name} */")
     return [*out, "};", "#endif", ""]
 
 

@@ -280,19 +280,20 @@ class Transpose:
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class Quantize:
-    """Quantize."""
+    """Float32 -> Int8: y = clamp(rint(x / scale) + zero_point), with the output tensor's scale and zero point; a true division."""
 
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class Dequantize:
-    """Dequantize."""
+    """Int8 -> Float32: y = f32(x - zero_point) * scale, with the input tensor's scale and zero point."""
 
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class FakeQuantize:
-    """FakeQuantize."""
+    """Onto the grid of a quantization that the device does not hold (16 bits, per channel) and back:
+    y = min(max(rint(x / scale[c]), minimum[c]), maximum[c]) * scale[c]; c counts along axis; one value of each, or one per channel."""
 
     scale: NDArray[np.float32]
     minimum: NDArray[np.float32]
@@ -302,7 +303,9 @@ class FakeQuantize:
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class FloatConv2D:
-    """FloatConv2D."""
+    """acc = bias[m]; for each row, column and channel of the window, in this order: acc = acc + x * w; pixels outside the image are
+    left out; y = min(max(acc + 0.0, minimum), maximum), where NaN stays. Adding 0.0 makes -0 to +0, so that taps left out and
+    taps that add 0 give the same. Input [N,H,W,C], output [N,OH,OW,M]; depthwise where group is C. Weights are finite."""
 
     window: Window2D
     group: int = 1
@@ -315,7 +318,7 @@ class FloatConv2D:
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class FloatFullyConnected:
-    """FloatFullyConnected."""
+    """acc = bias[n]; for each k in order: acc = acc + x[k] * w[n][k]; then as FloatConv2D. Input [rows, K], output [rows, N]."""
 
     weights: Weights
     weight_scale: NDArray[np.float32] | None = None
@@ -326,13 +329,14 @@ class FloatFullyConnected:
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class FloatMatMul:
-    """FloatMatMul."""
+    """C = A x B for two activations, [..., M, K] x [..., K, N], leading dimensions broadcast:
+    acc = 0.0; for each k in order: acc = acc + a * b."""
 
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class FloatUnary:
-    """FloatUnary."""
+    """y = function(x), element-wise; may overwrite its input."""
 
     function: UnaryFunction = UnaryFunction.Clamp
     alpha: float = 0.0
@@ -341,7 +345,7 @@ class FloatUnary:
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class FloatBinary:
-    """FloatBinary."""
+    """y = clamp(function(a, b)) with NumPy broadcasting."""
 
     function: BinaryFunction = BinaryFunction.Add
     minimum: float = float("-inf")
@@ -350,14 +354,14 @@ class FloatBinary:
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class FloatMaxPool2D:
-    """FloatMaxPool2D."""
+    """Maximum over the part of the window inside the image, by rows, then columns: y = x where x > y or x is NaN, beginning with -inf."""
 
     window: Window2D
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class FloatAveragePool2D:
-    """FloatAveragePool2D."""
+    """Sum over the window's rows, then columns, inside the image, beginning with 0.0, divided by f32(count) as AveragePool2D counts."""
 
     window: Window2D
     count_include_pad: bool = False
@@ -365,7 +369,9 @@ class FloatAveragePool2D:
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class FloatReduce:
-    """FloatReduce."""
+    """Over the axes listed (ascending), in the order in which the elements lie in memory, beginning with the first: the sum (for the
+    mean divided by f32(elements)), or y = x where x > y (Min: x < y) or x is NaN. The output has these axes with size 1, or not at
+    all; [1] where none is left."""
 
     function: ReduceFunction = ReduceFunction.Mean
     axes: NDArray[np.uint8]
@@ -373,14 +379,15 @@ class FloatReduce:
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class FloatSoftmax:
-    """FloatSoftmax."""
+    """Over the last axis: m = max(x); e_i = exp(x_i - m); s = sum of e_i in order; y_i = e_i / s, or with log: (x_i - m) - log(s)."""
 
     log: bool = False
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class ArgMax:
-    """ArgMax."""
+    """Int8 or Float32 -> Int32: index of the largest (or smallest) along axis; of equal ones the first, or with last the last. NaN
+    counts as larger (smaller) than every number. The output's shape is as FloatReduce's."""
 
     axis: int = 0
     smallest: bool = False
@@ -389,7 +396,7 @@ class ArgMax:
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class Take:
-    """Take."""
+    """Output along axis is the input at these indices: slices, splits, gathers with known indices, nearest resize, edge padding."""
 
     axis: int = 0
     indices: NDArray[np.uint32]
@@ -397,7 +404,7 @@ class Take:
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class Pad:
-    """Pad."""
+    """The input surrounded by one value: before[i] elements along axis i; the output's shape says how many after."""
 
     before: NDArray[np.uint32]
     value: NDArray[np.uint8]
