@@ -90,6 +90,8 @@ extern const onx_kernel onx_softmax_kernels[1];
 extern const onx_kernel onx_lookup_kernels[1];
 extern const onx_kernel onx_concat_kernels[1];
 extern const onx_kernel onx_transpose_kernels[1];
+extern const onx_kernel onx_quantize_kernels[1];
+extern const onx_kernel onx_dequantize_kernels[1];
 extern const onx_kernel onx_float_conv2d_kernels[1];
 extern const onx_kernel onx_float_fully_connected_kernels[1];
 

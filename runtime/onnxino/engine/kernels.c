@@ -17,6 +17,8 @@ const onx_operator onx_operators[] = {
     [ONX_KERNEL_LOOKUP] = ONX_KERNELS(lookup, 1),
     [ONX_KERNEL_CONCAT] = ONX_KERNELS(concat, 0),
     [ONX_KERNEL_TRANSPOSE] = ONX_KERNELS(transpose, 1),
+    [ONX_KERNEL_QUANTIZE] = ONX_KERNELS(quantize, 1),
+    [ONX_KERNEL_DEQUANTIZE] = ONX_KERNELS(dequantize, 1),
     [ONX_KERNEL_FLOAT_CONV2D] = ONX_KERNELS(float_conv2d, 1),
     [ONX_KERNEL_FLOAT_FULLY_CONNECTED] = ONX_KERNELS(float_fully_connected, 1),
 };

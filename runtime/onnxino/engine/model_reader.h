@@ -267,12 +267,15 @@ static inline onx_fb_requantization onx_fb_depthwise_conv2d_requantization(onx_f
     return v;
 }
 
-/* Int8 -> Float32: y = f32(x - zero_point) * scale, with the input tensor's scale and zero point. */
+/* Int8 -> Float32: y = f32(x - zero_point) * scale. */
 
+static inline float onx_fb_dequantize_scale(onx_fb_dequantize t) { return onx_fb_f32(t.at, 4, 0.0f); }
+static inline int8_t onx_fb_dequantize_zero_point(onx_fb_dequantize t) { return onx_fb_i8(t.at, 6, 0); }
 
 /* Onto the grid of a quantization that the device does not hold (16 bits, per channel) and back: y =
- * min(max(rint(x / scale[c]), minimum[c]), maximum[c]) * scale[c]; c counts along axis; one value of each, or one
- * per channel. */
+ * (min(max(rint(x / scale[c]), minimum[c]), maximum[c]) + 0.0) * scale[c], NaN as minimum[c]; c counts along axis;
+ * one value of each, or one per channel. The sum with 0.0 leaves no negative zero, as integers have none. May
+ * overwrite its input. */
 
 static inline onx_f32s onx_fb_fake_quantize_scale(onx_fb_fake_quantize t)
 {
@@ -614,9 +617,11 @@ static inline onx_string onx_fb_provenance_source_producer(onx_fb_provenance t)
     return onx_fb_string_at(onx_fb_target(t.at, 10));
 }
 
-/* Float32 -> Int8: y = clamp(rint(x / scale) + zero_point), with the output tensor's scale and zero point; a true
- * division. */
+/* Float32 -> Int8: y = clamp(rint(x / scale) + zero_point), a true division; NaN becomes -128. May overwrite its
+ * input. */
 
+static inline float onx_fb_quantize_scale(onx_fb_quantize t) { return onx_fb_f32(t.at, 4, 0.0f); }
+static inline int8_t onx_fb_quantize_zero_point(onx_fb_quantize t) { return onx_fb_i8(t.at, 6, 0); }
 
 /* What follows an int32 accumulator: y = clamp(rint(f32(acc) * scale[c]) + zero_point, minimum, maximum). scale
  * holds one value per output channel, or exactly one for all of them. */
@@ -767,6 +772,14 @@ static const onx_fb_field onx_fb_fields_concat[] = {
 static const onx_fb_field onx_fb_fields_transpose[] = {
     { ONX_FB_SCALARS, 4, 1, 16, 0, 0, 1 }, /* perm */
 };
+static const onx_fb_field onx_fb_fields_quantize[] = {
+    { ONX_FB_SCALAR, 4, 4, 4, 0, 0, 0 }, /* scale */
+    { ONX_FB_SCALAR, 6, 1, 1, 0, 0, 0 }, /* zero_point */
+};
+static const onx_fb_field onx_fb_fields_dequantize[] = {
+    { ONX_FB_SCALAR, 4, 4, 4, 0, 0, 0 }, /* scale */
+    { ONX_FB_SCALAR, 6, 1, 1, 0, 0, 0 }, /* zero_point */
+};
 static const onx_fb_field onx_fb_fields_fake_quantize[] = {
     { ONX_FB_SCALARS, 4, 4, 16, 0, 0, 1 }, /* scale */
     { ONX_FB_SCALARS, 6, 4, 16, 0, 0, 1 }, /* minimum */
@@ -906,8 +919,8 @@ static const onx_fb_table onx_fb_tables[] = {
     { onx_fb_fields_lookup, 1 }, /* 9 Lookup */
     { onx_fb_fields_concat, 1 }, /* 10 Concat */
     { onx_fb_fields_transpose, 1 }, /* 11 Transpose */
-    { NULL, 0 }, /* 12 Quantize */
-    { NULL, 0 }, /* 13 Dequantize */
+    { onx_fb_fields_quantize, 2 }, /* 12 Quantize */
+    { onx_fb_fields_dequantize, 2 }, /* 13 Dequantize */
     { onx_fb_fields_fake_quantize, 4 }, /* 14 FakeQuantize */
     { onx_fb_fields_float_conv2d, 7 }, /* 15 FloatConv2D */
     { onx_fb_fields_float_fully_connected, 5 }, /* 16 FloatFullyConnected */

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
-import numpy as np
 from numpy.typing import NDArray
 
 from onnxino.ops import (
@@ -13,11 +12,13 @@ from onnxino.ops import (
     concat,
     conv2d,
     depthwise_conv2d,
+    dequantize,
     fully_connected,
     lookup,
     max_pool2d,
     mean2d,
     mul,
+    quantize,
     softmax,
     transpose,
 )
@@ -34,8 +35,8 @@ class OperatorSpec(Protocol):
         """Raises ModelError unless tensors and attributes fit together; `run` relies on that."""
         ...
 
-    def run(self, kernel: Any, arrays: list[NDArray[np.int8]], outputs: list[Tensor]) -> list[NDArray[np.int8]]:
-        """Computes the outputs, [B, *tensor.shape] each, of inputs [B, *tensor.shape]."""
+    def run(self, kernel: Any, arrays: list[NDArray[Any]], outputs: list[Tensor]) -> list[NDArray[Any]]:
+        """Computes the outputs, [B, *tensor.shape] each, of inputs [B, *tensor.shape], in their tensors' types."""
         ...
 
     def scratch(self, kernel: Any, inputs: list[Tensor], outputs: list[Tensor]) -> int:
@@ -64,6 +65,8 @@ OPERATORS: dict[type, OperatorSpec] = {
     schema.Lookup: lookup,
     schema.Concat: concat,
     schema.Transpose: transpose,
+    schema.Quantize: quantize,
+    schema.Dequantize: dequantize,
 }
 
 

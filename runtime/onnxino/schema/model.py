@@ -280,20 +280,25 @@ class Transpose:
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class Quantize:
-    """Float32 -> Int8: y = clamp(rint(x / scale) + zero_point), with the output tensor's scale and zero point; a true division."""
+    """Float32 -> Int8: y = clamp(rint(x / scale) + zero_point), a true division; NaN becomes -128. May overwrite its input."""
 
+    scale: float = 0.0
+    zero_point: int = 0
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class Dequantize:
-    """Int8 -> Float32: y = f32(x - zero_point) * scale, with the input tensor's scale and zero point."""
+    """Int8 -> Float32: y = f32(x - zero_point) * scale."""
 
+    scale: float = 0.0
+    zero_point: int = 0
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class FakeQuantize:
     """Onto the grid of a quantization that the device does not hold (16 bits, per channel) and back:
-    y = min(max(rint(x / scale[c]), minimum[c]), maximum[c]) * scale[c]; c counts along axis; one value of each, or one per channel."""
+    y = (min(max(rint(x / scale[c]), minimum[c]), maximum[c]) + 0.0) * scale[c], NaN as minimum[c]; c counts along axis; one value
+    of each, or one per channel. The sum with 0.0 leaves no negative zero, as integers have none. May overwrite its input."""
 
     scale: NDArray[np.float32]
     minimum: NDArray[np.float32]
@@ -666,11 +671,15 @@ SPECS: dict[type, Spec] = {
     Quantize: Spec(
         False, 0, 0,
         (
+            Scalar(0, 'scale', 'float32', 0.0, None),
+            Scalar(1, 'zero_point', 'int8', 0, None),
         ),
     ),
     Dequantize: Spec(
         False, 0, 0,
         (
+            Scalar(0, 'scale', 'float32', 0.0, None),
+            Scalar(1, 'zero_point', 'int8', 0, None),
         ),
     ),
     FakeQuantize: Spec(
