@@ -7,18 +7,22 @@ import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from onnxino.errors import ModelError
 from onnxino.schema.codec import decode
 from onnxino.schema.model import ElementType, Model, Tensor
 
-ITEM_BYTES = {
-    ElementType.Int8: 1,
-    ElementType.UInt8: 1,
-    ElementType.Int16: 2,
-    ElementType.UInt16: 2,
-    ElementType.Int32: 4,
-    ElementType.Float32: 4,
+DTYPES: dict[ElementType, type[np.generic]] = {  # what device tensors may be; int64 is a type of ports only
+    ElementType.Int8: np.int8,
+    ElementType.UInt8: np.uint8,
+    ElementType.Int16: np.int16,
+    ElementType.UInt16: np.uint16,
+    ElementType.Int32: np.int32,
+    ElementType.Float32: np.float32,
 }
 
 
@@ -52,7 +56,18 @@ def shape_of(tensor: Tensor) -> tuple[int, ...]:
 
 def tensor_bytes(tensor: Tensor) -> int:
     """Bytes that the tensor takes on the device."""
-    return math.prod(shape_of(tensor)) * ITEM_BYTES[tensor.type]
+    return math.prod(shape_of(tensor)) * dtype_of(tensor).itemsize
+
+
+def dtype_of(tensor: Tensor) -> np.dtype[Any]:
+    """What the elements of the tensor's arrays are."""
+    return np.dtype(DTYPES[tensor.type])
+
+
+def constant_of(tensor: Tensor) -> NDArray[Any]:
+    """The values of a constant, [*shape]."""
+    assert tensor.data is not None
+    return tensor.data.view(dtype_of(tensor)).reshape(shape_of(tensor))
 
 
 def root(model: Model, index: int) -> int:

@@ -24,6 +24,7 @@ _TYPES: dict[ElementType, tuple[str, type[np.generic]]] = {
     ElementType.Int8: ("tensor(int8)", np.int8),
     ElementType.UInt8: ("tensor(uint8)", np.uint8),
     ElementType.Float32: ("tensor(float)", np.float32),
+    ElementType.Int64: ("tensor(int64)", np.int64),
 }
 _SIGN = np.uint8(0x80)  # an ONNX uint8 value is the device's int8 value + 128: the same byte but for this bit
 
@@ -43,13 +44,13 @@ class RunResult(NamedTuple):
     outputs: list[Array]
     """The asked outputs, as run returns them without intermediates."""
     intermediates: dict[str, Array]
-    """Every tensor of the network by ONNX name, quantized, in ONNX's layout and type (int8 or uint8), batch first."""
+    """Every tensor of the network by ONNX name, in ONNX's layout, batch first; int8 and uint8 are quantized, others int32 or float32."""
 
 
 class InferenceSession:
     """Runs one model on one backend; a context manager.
 
-    model: path of a .oxm file, its bytes, or path of a quantized .onnx file, which is converted in memory.
+    model: path of a .oxm file, its bytes, or path of a .onnx file, which is converted in memory.
     backend: "numpy" (the reference), "c" (this host), "emulator" (the board's firmware in this process), or a port.
     Raises OnnxinoError: ModelError, ConvertError, LinkError, MissingExtraError.
     """
@@ -92,7 +93,7 @@ class InferenceSession:
         Raises InputError for names, types or shapes that do not fit.
         """
         ports = self._outputs(output_names)
-        inputs = self._quantize(feeds)
+        inputs = self._to_tensors(feeds)
         if not intermediates:
             results = self._backend.run(inputs)
             by_tensor = {port.tensor: result for port, result in zip(self._model.outputs, results, strict=True)}
@@ -102,12 +103,12 @@ class InferenceSession:
         tensors = self._model.tensors
         return RunResult(outputs, {tensors[i].name: _tensor_to_onnx(tensors[i], a) for i, a in arrays.items()})
 
-    def to_device(self, feeds: Mapping[str, Array]) -> list[NDArray[np.int8]]:
-        """What a device is given for these feeds (as run takes them): int8 [B, *tensor.shape] for each input."""
-        return self._quantize(feeds)
+    def to_device(self, feeds: Mapping[str, Array]) -> list[Array]:
+        """What a device is given for these feeds (as run takes them): [B, *tensor.shape] for each input."""
+        return self._to_tensors(feeds)
 
-    def from_device(self, outputs: Sequence[NDArray[np.int8]]) -> list[Array]:
-        """What run returns for a device's outputs: int8 [B, *tensor.shape] for each output, in order."""
+    def from_device(self, outputs: Sequence[Array]) -> list[Array]:
+        """What run returns for a device's outputs: [B, *tensor.shape] for each output, in order."""
         return [self._to_onnx(port, array) for port, array in zip(self._model.outputs, outputs, strict=True)]
 
     def close(self) -> None:
@@ -135,7 +136,7 @@ class InferenceSession:
                 raise InputError(f"there is no output '{name}'", f"the model has {_names(ports)}")
         return [ports[name] for name in names] if names else list(ports.values())
 
-    def _quantize(self, feeds: Mapping[str, Array]) -> list[NDArray[np.int8]]:
+    def _to_tensors(self, feeds: Mapping[str, Array]) -> list[Array]:
         ports = {port.name: port for port in self._model.inputs}
         for name in feeds:
             if name not in ports:
@@ -150,27 +151,31 @@ class InferenceSession:
             raise InputError(f"the inputs have different batches: {found}", "give every input the same batch")
         return [self._to_device(port, array) for port, array in zip(self._model.inputs, arrays, strict=True)]
 
-    def _to_device(self, port: Port, array: Array) -> NDArray[np.int8]:
-        """ONNX array -> int8 [B, *tensor.shape]."""
+    def _to_device(self, port: Port, array: Array) -> Array:
+        """ONNX array -> [B, *tensor.shape] of the tensor's type."""
         tensor = self._model.tensors[port.tensor]
         array = array.reshape(-1, *_sample_shape(port))
         if port.perm is not None:
             array = array.transpose(0, *(int(p) + 1 for p in port.perm))
-        if port.type == ElementType.Float32:
+        if port.type == ElementType.Float32 and tensor.type == ElementType.Int8:
             array = numerics.quantize(array, tensor.scale, tensor.zero_point)
         elif port.type == ElementType.UInt8:
             array = (array ^ _SIGN).view(np.int8)
+        elif port.type == ElementType.Int64:
+            array = _to_int32(port, array)
         return np.ascontiguousarray(array.reshape(-1, *shape_of(tensor)))
 
-    def _to_onnx(self, port: Port, array: NDArray[np.int8]) -> Array:
-        """int8 [B, *tensor.shape] -> ONNX array."""
+    def _to_onnx(self, port: Port, array: Array) -> Array:
+        """[B, *tensor.shape] of the tensor's type -> ONNX array."""
         tensor = self._model.tensors[port.tensor]
         shape = _sample_shape(port)
         result: Array = _unpermute(array, shape, port.perm)
-        if port.type == ElementType.Float32:
+        if port.type == ElementType.Float32 and tensor.type == ElementType.Int8:
             result = numerics.dequantize(result, tensor.scale, tensor.zero_point)
         elif port.type == ElementType.UInt8:
             result = result.view(np.uint8) ^ _SIGN
+        elif port.type == ElementType.Int64:
+            result = result.astype(np.int64)
         return _merge_batch(result, shape)
 
 
@@ -191,6 +196,16 @@ def _read(source: str | os.PathLike[str] | bytes) -> tuple[bytes, str]:
         return path.read_bytes(), f"'{path}'"
     except OSError as error:
         raise ModelError(f"'{path}' cannot be read: {error.strerror}") from error
+
+
+def _to_int32(port: Port, array: NDArray[np.int64]) -> NDArray[np.int32]:
+    limits = np.iinfo(np.int32)
+    if array.size and not (limits.min <= array.min() and array.max() <= limits.max):
+        raise InputError(
+            f"input '{port.name}' holds {array.min()} to {array.max()}, expected numbers of 32 bits",
+            "a device holds int64 inputs as int32",
+        )
+    return array.astype(np.int32)
 
 
 def _sample_shape(port: Port) -> tuple[int, ...]:
@@ -214,13 +229,13 @@ def _merge_batch(array: Array, shape: tuple[int, ...]) -> Array:
     return array.reshape(-1, *shape[1:])
 
 
-def _tensor_to_onnx(tensor: Tensor, array: NDArray[np.int8]) -> Array:
+def _tensor_to_onnx(tensor: Tensor, array: Array) -> Array:
     """[B, *device shape] -> ONNX layout and type."""
     device = shape_of(tensor)
     order = list(range(len(device))) if tensor.perm is None else [int(p) for p in tensor.perm]
     shape = tuple(device[order.index(axis)] for axis in range(len(device)))
     result: Array = _unpermute(array, shape, tensor.perm)
-    if tensor.onnx_type == ElementType.UInt8:
+    if tensor.onnx_type == ElementType.UInt8 and tensor.type == ElementType.Int8:
         result = result.view(np.uint8) ^ _SIGN
     return _merge_batch(result, shape)
 

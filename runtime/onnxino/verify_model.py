@@ -6,21 +6,25 @@ The C runtime refuses what is refused here, and nothing else.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from onnxino.errors import ModelError
-from onnxino.model import Lifetime, lifetimes, root, shape_of, tensor_bytes
+from onnxino.model import DTYPES, Lifetime, lifetimes, root, shape_of, tensor_bytes
 from onnxino.ops import OPERATORS
 from onnxino.schema.model import ElementType, Model, Operator, Port, Tensor
 
 MAX_DIMENSIONS = 6
 MAX_ELEMENTS = 1 << 31
 ALIGNMENT = 16
-PORT_TYPES = (ElementType.Int8, ElementType.UInt8, ElementType.Float32)
+PORT_TYPES: dict[ElementType, tuple[ElementType, ...]] = {  # by the type of the device tensor
+    ElementType.Int8: (ElementType.Int8, ElementType.UInt8, ElementType.Float32),
+    ElementType.Int32: (ElementType.Int64,),
+    ElementType.Float32: (ElementType.Float32,),
+}
 
 
 def verify_model(model: Model) -> None:
@@ -57,6 +61,7 @@ def _check_tensor(model: Model, index: int, tensor: Tensor) -> None:
     )
     _check_perm(tensor.perm, len(shape))
     _require(tensor.type != ElementType.Unset, "its type is not set")
+    _require(tensor.type in DTYPES, f"its type is {tensor.type.name}, which no device tensor has")
     _require(
         math.isfinite(tensor.scale) and tensor.scale > 0, f"its scale is {tensor.scale}, expected finite and above 0"
     )
@@ -105,12 +110,25 @@ def _check_ports(model: Model) -> None:
         _within(f"output '{port.name}'", lambda: _check_port(model, port, is_input=False))  # noqa: B023
 
 
+def _names(types: Iterable[ElementType]) -> str:
+    """Like 'Int8, UInt8 or Float32'."""
+    *first, last = (kind.name for kind in types)
+    return f"{', '.join(first)} or {last}" if first else last
+
+
 def _check_port(model: Model, port: Port, *, is_input: bool) -> None:
     _require(port.tensor < len(model.tensors), f"it names tensor {port.tensor} of {len(model.tensors)}")
     tensor = model.tensors[port.tensor]
     _require(not is_input or tensor.data is None, f"its tensor '{tensor.name}' is a constant")
-    _require(tensor.type == ElementType.Int8, f"its tensor '{tensor.name}' is {tensor.type.name}, expected Int8")
-    _require(port.type in PORT_TYPES, f"its type is {port.type.name}, expected Int8, UInt8 or Float32")
+    _require(
+        tensor.type in PORT_TYPES,
+        f"its tensor '{tensor.name}' is {tensor.type.name}, expected {_names(PORT_TYPES)}",
+    )
+    expected = PORT_TYPES[tensor.type]
+    _require(
+        port.type in expected,
+        f"its type is {port.type.name}, expected {_names(expected)} (its tensor '{tensor.name}' is {tensor.type.name})",
+    )
     shape = [int(d) for d in port.shape]
     _require(len(shape) <= MAX_DIMENSIONS, f"it has {len(shape)} dimensions, expected up to {MAX_DIMENSIONS}")
     _require(all(d >= 1 or d == -1 for d in shape), f"its shape is {shape}, expected 1 or more, or -1")

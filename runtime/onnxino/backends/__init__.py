@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,16 +11,16 @@ from onnxino.schema.model import Model
 
 
 class Backend(Protocol):
-    """Runs device tensors: int8 arrays [B, *tensor.shape] in the order of model.inputs and model.outputs."""
+    """Runs device tensors: arrays [B, *tensor.shape] of the tensors' types, ordered as model.inputs and model.outputs."""
 
     cycles: NDArray[np.int64] | None
     """[B] CPU cycles of each sample of the last run; None where the backend does not count."""
 
-    def run(self, inputs: list[NDArray[np.int8]]) -> list[NDArray[np.int8]]:
+    def run(self, inputs: list[NDArray[Any]]) -> list[NDArray[Any]]:
         """Computes the outputs of a batch."""
         ...
 
-    def run_all(self, inputs: list[NDArray[np.int8]]) -> dict[int, NDArray[np.int8]]:
+    def run_all(self, inputs: list[NDArray[Any]]) -> dict[int, NDArray[Any]]:
         """The same, with every tensor by its index. Raises OnnxinoError where only outputs can be had."""
         ...
 

@@ -6,13 +6,14 @@ import ctypes
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from onnxino.compile_cache import shared_library
 from onnxino.errors import ModelError, OnnxinoError
-from onnxino.model import shape_of
+from onnxino.model import constant_of, dtype_of, shape_of
 from onnxino.schema.model import Model
 
 PACKAGE = Path(__file__).resolve().parent.parent
@@ -56,7 +57,7 @@ def _aligned(size: int) -> NDArray[np.uint8]:
     return memory[start : start + max(size, 1)]
 
 
-def _pointers(arrays: list[NDArray[np.int8] | None]) -> ctypes.Array[ctypes.c_void_p]:
+def _pointers(arrays: list[NDArray[Any] | None]) -> ctypes.Array[ctypes.c_void_p]:
     return (ctypes.c_void_p * max(len(arrays), 1))(*(None if a is None else a.ctypes.data for a in arrays))
 
 
@@ -82,24 +83,23 @@ class CBackend:
             where = int(self._library.onx_host_where(self._host.ctypes.data))
             raise ModelError(f"the C runtime refuses the model: {self._text(status)} (status {status}, at {where})")
 
-    def run(self, inputs: list[NDArray[np.int8]]) -> list[NDArray[np.int8]]:
-        """int8 [B, *tensor.shape] of each input -> the same of each output."""
+    def run(self, inputs: list[NDArray[Any]]) -> list[NDArray[Any]]:
+        """[B, *tensor.shape] of each input -> the same of each output."""
         arrays, batch = self._check(inputs)
         outputs = [self._empty(port.tensor, batch) for port in self._model.outputs]
         self._call(self._library.onx_host_run, batch, arrays, list(outputs))
         return outputs
 
-    def run_all(self, inputs: list[NDArray[np.int8]]) -> dict[int, NDArray[np.int8]]:
+    def run_all(self, inputs: list[NDArray[Any]]) -> dict[int, NDArray[Any]]:
         """Every tensor, aliases and constants too, by its index: [B, *tensor.shape]."""
         arrays, batch = self._check(inputs)
-        kept: dict[int, NDArray[np.int8]] = {}
+        kept: dict[int, NDArray[Any]] = {}
         written = {port.tensor for port in self._model.inputs}
         written |= {int(index) for operator in self._model.operators for index in operator.outputs}
         written = {self._base(index) for index in written}
         for index, tensor in enumerate(self._model.tensors):
             if tensor.data is not None:
-                shape = shape_of(tensor)
-                kept[index] = np.broadcast_to(tensor.data.view(np.int8).reshape(shape), (batch, *shape))
+                kept[index] = np.broadcast_to(constant_of(tensor), (batch, *shape_of(tensor)))
             elif self._base(index) in written:
                 kept[index] = self._empty(index, batch)
         wanted = [None if t.data is not None else kept.get(i) for i, t in enumerate(self._model.tensors)]
@@ -114,23 +114,25 @@ class CBackend:
         alias = self._model.tensors[index].alias_of
         return alias if alias >= 0 else index
 
-    def _empty(self, index: int, batch: int) -> NDArray[np.int8]:
-        return np.empty((batch, *shape_of(self._model.tensors[index])), np.int8)
+    def _empty(self, index: int, batch: int) -> NDArray[Any]:
+        tensor = self._model.tensors[index]
+        return np.empty((batch, *shape_of(tensor)), dtype_of(tensor))
 
-    def _check(self, inputs: list[NDArray[np.int8]]) -> tuple[list[NDArray[np.int8]], int]:
+    def _check(self, inputs: list[NDArray[Any]]) -> tuple[list[NDArray[Any]], int]:
         """The inputs as contiguous arrays, and the batch: C reads them without looking at a shape."""
         if not self._file.size > 1:
             raise OnnxinoError("the session is closed")
         batch = len(inputs[0])
         arrays = [np.ascontiguousarray(array) for array in inputs]
         for array, port in zip(arrays, self._model.inputs, strict=True):
-            expected = (batch, *shape_of(self._model.tensors[port.tensor]))
-            if array.shape != expected or array.dtype != np.int8:
-                raise ValueError(f"input '{port.name}' is {array.dtype} {array.shape}, expected int8 {expected}")
+            tensor = self._model.tensors[port.tensor]
+            expected, dtype = (batch, *shape_of(tensor)), dtype_of(tensor)
+            if array.shape != expected or array.dtype != dtype:
+                raise ValueError(f"input '{port.name}' is {array.dtype} {array.shape}, expected {dtype} {expected}")
         return arrays, batch
 
-    def _call(self, function: Callable[..., int], batch: int, inputs: list[NDArray[np.int8]],
-              outputs: list[NDArray[np.int8] | None]) -> None:  # fmt: skip
+    def _call(self, function: Callable[..., int], batch: int, inputs: list[NDArray[Any]],
+              outputs: list[NDArray[Any] | None]) -> None:  # fmt: skip
         status = function(self._host.ctypes.data, batch, _pointers(list(inputs)), _pointers(outputs))
         if status:
             raise OnnxinoError(f"the C runtime failed: {self._text(status)} (status {status})")

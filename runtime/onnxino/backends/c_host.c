@@ -9,8 +9,8 @@ typedef struct {
 size_t onx_host_size(void);
 onx_status onx_host_open(onx_host *host, const void *data, size_t size, void *arena, size_t arena_size);
 uint32_t onx_host_where(const onx_host *host);
-onx_status onx_host_run(onx_host *host, size_t batch, const int8_t *const *inputs, int8_t *const *outputs);
-onx_status onx_host_run_all(onx_host *host, size_t batch, const int8_t *const *inputs, int8_t *const *tensors);
+onx_status onx_host_run(onx_host *host, size_t batch, const uint8_t *const *inputs, uint8_t *const *outputs);
+onx_status onx_host_run_all(onx_host *host, size_t batch, const uint8_t *const *inputs, uint8_t *const *tensors);
 
 size_t onx_host_size(void) { return sizeof(onx_host); }
 uint32_t onx_host_where(const onx_host *host) { return host->model.where; }
@@ -21,7 +21,7 @@ onx_status onx_host_open(onx_host *host, const void *data, size_t size, void *ar
     return status == ONX_OK ? onx_session_open(&host->session, &host->model, arena, arena_size) : status;
 }
 
-static void onx_host_fill(onx_host *host, size_t sample, const int8_t *const *inputs)
+static void onx_host_fill(onx_host *host, size_t sample, const uint8_t *const *inputs)
 {
     for (uint32_t i = 0; i < onx_model_input_count(&host->model); i++) {
         size_t size = onx_input_size(&host->model, i);
@@ -30,7 +30,7 @@ static void onx_host_fill(onx_host *host, size_t sample, const int8_t *const *in
 }
 
 /* inputs, outputs: one array [batch, size] for each port. */
-onx_status onx_host_run(onx_host *host, size_t batch, const int8_t *const *inputs, int8_t *const *outputs)
+onx_status onx_host_run(onx_host *host, size_t batch, const uint8_t *const *inputs, uint8_t *const *outputs)
 {
     for (size_t n = 0; n < batch; n++) {
         onx_host_fill(host, n, inputs);
@@ -47,7 +47,7 @@ onx_status onx_host_run(onx_host *host, size_t batch, const int8_t *const *input
 
 typedef struct {
     size_t sample;
-    int8_t *const *tensors;
+    uint8_t *const *tensors;
 } onx_host_keep;
 
 /* Copies every tensor that has the bytes of `base`. */
@@ -69,7 +69,7 @@ static void onx_host_hook(void *user, const onx_session *session, uint32_t opera
 }
 
 /* tensors: one array [batch, size] for each tensor of the model, or NULL for those that are not wanted. */
-onx_status onx_host_run_all(onx_host *host, size_t batch, const int8_t *const *inputs, int8_t *const *tensors)
+onx_status onx_host_run_all(onx_host *host, size_t batch, const uint8_t *const *inputs, uint8_t *const *tensors)
 {
     onx_status status = ONX_OK;
     onx_host_keep keep = { 0, tensors };

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
-from onnxino.model import lifetimes, root, shape_of
+from onnxino.model import constant_of, lifetimes, root, shape_of
 from onnxino.ops import OPERATORS
 from onnxino.schema.model import Model
 
@@ -19,12 +21,12 @@ class NumpyBackend:
         self._model = model
         self._last = {index: life.last for index, life in lifetimes(model).items()}
 
-    def run(self, inputs: list[NDArray[np.int8]]) -> list[NDArray[np.int8]]:
-        """int8 [B, *tensor.shape] of each input -> the same of each output."""
+    def run(self, inputs: list[NDArray[Any]]) -> list[NDArray[Any]]:
+        """[B, *tensor.shape] of each input -> the same of each output."""
         arrays = self._execute(inputs, keep=False)
         return [self._read(arrays, port.tensor, len(inputs[0])) for port in self._model.outputs]
 
-    def run_all(self, inputs: list[NDArray[np.int8]]) -> dict[int, NDArray[np.int8]]:
+    def run_all(self, inputs: list[NDArray[Any]]) -> dict[int, NDArray[Any]]:
         """Every tensor, aliases and constants too, by its index: [B, *tensor.shape]."""
         arrays = self._execute(inputs, keep=True)
         batch = len(inputs[0])
@@ -37,7 +39,7 @@ class NumpyBackend:
     def close(self) -> None:
         """Nothing to free."""
 
-    def _execute(self, inputs: list[NDArray[np.int8]], *, keep: bool) -> dict[int, NDArray[np.int8]]:
+    def _execute(self, inputs: list[NDArray[Any]], *, keep: bool) -> dict[int, NDArray[Any]]:
         """Arrays by root tensor; unless `keep`, each is dropped after its last reader."""
         model = self._model
         arrays = {root(model, port.tensor): array for port, array in zip(model.inputs, inputs, strict=True)}
@@ -52,10 +54,10 @@ class NumpyBackend:
                 arrays = {index: array for index, array in arrays.items() if self._last[index] > number}
         return arrays
 
-    def _read(self, arrays: dict[int, NDArray[np.int8]], index: int, batch: int) -> NDArray[np.int8]:
+    def _read(self, arrays: dict[int, NDArray[Any]], index: int, batch: int) -> NDArray[Any]:
         """A tensor in its own shape, whatever tensor holds its bytes."""
         tensor = self._model.tensors[index]
         shape = (batch, *shape_of(tensor))
         if tensor.data is not None:
-            return np.broadcast_to(tensor.data.view(np.int8).reshape(shape[1:]), shape)
+            return np.broadcast_to(constant_of(tensor), shape)
         return arrays[root(self._model, index)].reshape(shape)

@@ -13,6 +13,8 @@ from onnxino.ops import (
     conv2d,
     depthwise_conv2d,
     dequantize,
+    float_conv2d,
+    float_fully_connected,
     fully_connected,
     lookup,
     max_pool2d,
@@ -67,6 +69,8 @@ OPERATORS: dict[type, OperatorSpec] = {
     schema.Transpose: transpose,
     schema.Quantize: quantize,
     schema.Dequantize: dequantize,
+    schema.FloatConv2D: float_conv2d,
+    schema.FloatFullyConnected: float_fully_connected,
 }
 
 
