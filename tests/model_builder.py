@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from onnxino.model import tensor_bytes
 from onnxino.schema.model import (
     ElementType,
     Kernel,
@@ -40,25 +40,39 @@ def provenance() -> Provenance:
     return Provenance(tool_version="0", options="{}", source_sha256=np.zeros(32, np.uint8))
 
 
-def single(kernel: Kernel, inputs: Sequence[Sequence[int]], output: Sequence[int]) -> Model:
-    """A model of one operator: int8 inputs x0, x1, ... and one output y, each in its own place of the arena."""
+PORT_TYPES = {ElementType.Int32: ElementType.Int64}  # of device tensors that ONNX knows by another type
+
+
+def single(
+    kernel: Kernel,
+    inputs: Sequence[Sequence[int]],
+    output: Sequence[int],
+    reads: Sequence[ElementType] = (),
+    writes: ElementType = ElementType.Int8,
+) -> Model:
+    """A model of one operator: inputs x0, x1, ... and one output y, each in its own place of the arena.
+
+    reads: the inputs' types, where they are not Int8. An Int32 tensor has an Int64 port.
+    """
     tensors: list[Tensor] = []
     end = 0
-    for number, shape in enumerate([*inputs, output]):
-        offset = align(end)
-        tensors.append(tensor(f"x{number}" if number < len(inputs) else "y", shape, offset))
-        end = offset + math.prod(shape)
     last = len(inputs)
+    types = [*(reads or [ElementType.Int8] * last), writes]
+    for number, (shape, kind) in enumerate(zip([*inputs, output], types, strict=True)):
+        offset = align(end)
+        tensors.append(tensor(f"x{number}" if number < last else "y", shape, offset, type=kind))
+        end = offset + tensor_bytes(tensors[-1])
     operator = Operator(
         name="node", kernel=kernel, inputs=np.arange(last, dtype=np.uint32), outputs=np.array([last], np.uint32)
     )
-    ports = [port(f"x{number}", number, shape) for number, shape in enumerate(inputs)]
+    shapes = [*inputs, output]
+    ports = [port(t.name, i, shapes[i], PORT_TYPES.get(t.type, t.type)) for i, t in enumerate(tensors)]
     return Model(
         name="single",
         tensors=tensors,
         operators=[operator],
-        inputs=ports,
-        outputs=[port("y", last, output)],
+        inputs=ports[:last],
+        outputs=ports[last:],
         arena_size=end,
         provenance=provenance(),
     )

@@ -17,28 +17,67 @@ from onnx import TensorProto, helper, numpy_helper
 
 from onnxino import InferenceSession
 from onnxino.schema.codec import encode
-from onnxino.schema.model import Kernel
+from onnxino.schema.model import ElementType, Kernel
 
 f32 = np.float32
 Int8 = NDArray[np.int8]
+Floats = NDArray[np.float32]
 
 
-def run(backend: str, kernel: Kernel, inputs: Sequence[Int8], output: Sequence[int]) -> Int8:
-    """Runs one operator on device arrays [B * N, ...] whose operator is made for N = output[0]."""
+ELEMENTS = {"int8": ElementType.Int8, "int64": ElementType.Int32, "float32": ElementType.Float32}
+DTYPES = {ElementType.Int8: np.int8, ElementType.Int32: np.int64, ElementType.Float32: np.float32}
+
+
+def run(
+    backend: str,
+    kernel: Kernel,
+    inputs: Sequence[NDArray[Any]],
+    output: Sequence[int],
+    writes: ElementType | None = None,
+) -> NDArray[Any]:
+    """Runs one operator on device arrays [B * N, ...] whose operator is made for N = output[0].
+
+    int64 arrays feed Int32 tensors. writes: the output's type; the first input's where left out.
+    """
     batch = 1 if not output else max(1, len(inputs[0]) // output[0])
-    shapes = [(len(x) // batch, *x.shape[1:]) for x in inputs]
-    data = encode(single(kernel, shapes, output))
-    with InferenceSession(data, backend=backend) as session:
+    return _run(backend, kernel, inputs, [(len(x) // batch, *x.shape[1:]) for x in inputs], output, writes)
+
+
+def run_raw(
+    backend: str,
+    kernel: Kernel,
+    inputs: Sequence[NDArray[Any]],
+    output: Sequence[int],
+    writes: ElementType | None = None,
+) -> NDArray[Any]:
+    """Runs one operator once, on device arrays of exactly the operator's shapes."""
+    return _run(backend, kernel, inputs, [x.shape for x in inputs], output, writes)
+
+
+def _run(
+    backend: str,
+    kernel: Kernel,
+    inputs: Sequence[NDArray[Any]],
+    shapes: Sequence[Sequence[int]],
+    output: Sequence[int],
+    writes: ElementType | None,
+) -> NDArray[Any]:
+    reads = [ELEMENTS[str(x.dtype)] for x in inputs]
+    writes = reads[0] if writes is None else writes
+    data = encode(single(kernel, shapes, output, reads, writes))
+    with InferenceSession(data, backend=backend) as session, np.errstate(all="ignore"):
         result = session.run(None, {f"x{number}": x for number, x in enumerate(inputs)})[0]
-    assert result.dtype == np.int8
+    assert result.dtype == DTYPES[writes]
     return result
 
 
-def run_raw(backend: str, kernel: Kernel, inputs: Sequence[Int8], output: Sequence[int]) -> Int8:
-    """Runs one operator once, on device arrays of exactly the operator's shapes."""
-    data = encode(single(kernel, [x.shape for x in inputs], output))
-    with InferenceSession(data, backend=backend) as session:
-        return session.run(None, {f"x{number}": x for number, x in enumerate(inputs)})[0]
+def same_bits(a: NDArray[Any], b: NDArray[Any]) -> bool:
+    """Equal to the bit, signs of zeros included; any NaN equals any other."""
+    if a.dtype != b.dtype or a.shape != b.shape:
+        return False
+    if a.dtype != np.float32:
+        return bool(np.array_equal(a, b))
+    return bool(np.all((a.view(np.int32) == b.view(np.int32)) | (np.isnan(a) & np.isnan(b))))
 
 
 # ------------------------------------------------------------------------------------------------- ONNX Runtime
