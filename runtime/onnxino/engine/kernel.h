@@ -68,6 +68,8 @@ int onx_is_scale(float v); /* finite and above 0 */
 int onx_same_shape(const onx_tensor *a, const onx_tensor *b);
 /* Bytes of one element of enum onx_element_type; 0: no tensor has it. */
 uint32_t onx_element_size(uint32_t type);
+/* The same type in both, of those that operators move without looking at the values: Int8, Int32, Float32. */
+int onx_can_move(const onx_tensor *from, const onx_tensor *to);
 /* Every element of the tensor is an int8. */
 static inline int onx_is_int8(const onx_tensor *t) { return t->type == ONX_ELEMENT_TYPE_INT8; }
 /* Every element of the tensor is a float32. */
@@ -94,5 +96,7 @@ extern const onx_kernel onx_quantize_kernels[1];
 extern const onx_kernel onx_dequantize_kernels[1];
 extern const onx_kernel onx_float_conv2d_kernels[1];
 extern const onx_kernel onx_float_fully_connected_kernels[1];
+extern const onx_kernel onx_float_unary_kernels[1];
+extern const onx_kernel onx_float_binary_kernels[1];
 
 #endif

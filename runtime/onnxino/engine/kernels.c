@@ -21,5 +21,7 @@ const onx_operator onx_operators[] = {
     [ONX_KERNEL_DEQUANTIZE] = ONX_KERNELS(dequantize, 1),
     [ONX_KERNEL_FLOAT_CONV2D] = ONX_KERNELS(float_conv2d, 1),
     [ONX_KERNEL_FLOAT_FULLY_CONNECTED] = ONX_KERNELS(float_fully_connected, 1),
+    [ONX_KERNEL_FLOAT_UNARY] = ONX_KERNELS(float_unary, 1),
+    [ONX_KERNEL_FLOAT_BINARY] = ONX_KERNELS(float_binary, 2),
 };
 const uint32_t onx_operator_kinds = sizeof onx_operators / sizeof onx_operators[0];

@@ -13,8 +13,10 @@ from onnxino.ops import (
     conv2d,
     depthwise_conv2d,
     dequantize,
+    float_binary,
     float_conv2d,
     float_fully_connected,
+    float_unary,
     fully_connected,
     lookup,
     max_pool2d,
@@ -71,6 +73,8 @@ OPERATORS: dict[type, OperatorSpec] = {
     schema.Dequantize: dequantize,
     schema.FloatConv2D: float_conv2d,
     schema.FloatFullyConnected: float_fully_connected,
+    schema.FloatUnary: float_unary,
+    schema.FloatBinary: float_binary,
 }
 
 

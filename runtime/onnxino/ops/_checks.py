@@ -39,6 +39,19 @@ def require_type(tensor: Tensor, expected: ElementType) -> None:
     require(tensor.type == expected, f"tensor '{tensor.name}' is {tensor.type.name}, expected {expected.name}")
 
 
+MOVABLE = (ElementType.Int8, ElementType.Int32, ElementType.Float32)
+
+
+def require_movable(inputs: Sequence[Tensor], outputs: Sequence[Tensor], count: int = 1) -> None:
+    """`count` inputs and one output of one type, of those that operators move without looking at the values."""
+    kind = inputs[0].type if inputs else ElementType.Unset
+    require(
+        not inputs or kind in MOVABLE,
+        f"tensor '{inputs[0].name if inputs else ''}' is {kind.name}, expected Int8, Int32 or Float32",
+    )
+    require_tensors(inputs, outputs, count, kind, kind)
+
+
 def require_image(tensor: Tensor) -> tuple[int, int, int, int]:
     """Returns N, H, W, C of a tensor that must have 4 dimensions."""
     shape = shape_of(tensor)
@@ -68,6 +81,11 @@ def require_positive(what: str, value: float) -> None:
 def require_finite(what: str, value: float) -> None:
     """A finite number."""
     require(math.isfinite(value), f"{what} is {value}, expected a finite number")
+
+
+def require_number(what: str, value: float) -> None:
+    """Finite or infinite, but not NaN."""
+    require(not math.isnan(value), f"{what} is {value}, expected a number")
 
 
 def require_limits(minimum: float, maximum: float) -> None:
