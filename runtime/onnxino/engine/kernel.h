@@ -94,9 +94,11 @@ extern const onx_kernel onx_concat_kernels[1];
 extern const onx_kernel onx_transpose_kernels[1];
 extern const onx_kernel onx_quantize_kernels[1];
 extern const onx_kernel onx_dequantize_kernels[1];
+extern const onx_kernel onx_fake_quantize_kernels[1];
 extern const onx_kernel onx_float_conv2d_kernels[1];
 extern const onx_kernel onx_float_fully_connected_kernels[1];
 extern const onx_kernel onx_float_unary_kernels[1];
 extern const onx_kernel onx_float_binary_kernels[1];
+extern const onx_kernel onx_float_softmax_kernels[1];
 
 #endif

@@ -19,9 +19,11 @@ const onx_operator onx_operators[] = {
     [ONX_KERNEL_TRANSPOSE] = ONX_KERNELS(transpose, 1),
     [ONX_KERNEL_QUANTIZE] = ONX_KERNELS(quantize, 1),
     [ONX_KERNEL_DEQUANTIZE] = ONX_KERNELS(dequantize, 1),
+    [ONX_KERNEL_FAKE_QUANTIZE] = ONX_KERNELS(fake_quantize, 1),
     [ONX_KERNEL_FLOAT_CONV2D] = ONX_KERNELS(float_conv2d, 1),
     [ONX_KERNEL_FLOAT_FULLY_CONNECTED] = ONX_KERNELS(float_fully_connected, 1),
     [ONX_KERNEL_FLOAT_UNARY] = ONX_KERNELS(float_unary, 1),
     [ONX_KERNEL_FLOAT_BINARY] = ONX_KERNELS(float_binary, 2),
+    [ONX_KERNEL_FLOAT_SOFTMAX] = ONX_KERNELS(float_softmax, 1),
 };
 const uint32_t onx_operator_kinds = sizeof onx_operators / sizeof onx_operators[0];

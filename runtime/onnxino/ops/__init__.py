@@ -13,9 +13,11 @@ from onnxino.ops import (
     conv2d,
     depthwise_conv2d,
     dequantize,
+    fake_quantize,
     float_binary,
     float_conv2d,
     float_fully_connected,
+    float_softmax,
     float_unary,
     fully_connected,
     lookup,
@@ -71,10 +73,12 @@ OPERATORS: dict[type, OperatorSpec] = {
     schema.Transpose: transpose,
     schema.Quantize: quantize,
     schema.Dequantize: dequantize,
+    schema.FakeQuantize: fake_quantize,
     schema.FloatConv2D: float_conv2d,
     schema.FloatFullyConnected: float_fully_connected,
     schema.FloatUnary: float_unary,
     schema.FloatBinary: float_binary,
+    schema.FloatSoftmax: float_softmax,
 }
 
 
