@@ -65,12 +65,12 @@ float onx_log(float x)
 float onx_tanh(float x)
 {
     static const float c[] = { -0x1.555532p-2f, 0x1.1106f6p-3f, -0x1.b835a4p-5f, 0x1.51f8cep-6f, -0x1.750ce2p-8f };
-    float a = onx_abs(x);
-    if (a < 0.625f) {
-        float z = onx_product(x, x);
-        return x + onx_product(x, onx_product(z, onx_polynomial(z, c, 5u)));
-    }
-    return onx_with_sign(1.0f - 2.0f / (onx_exp(2.0f * a) + 1.0f), x);
+    float a = onx_abs(x), z = onx_product(a, a), y;
+    if (a < 0.625f)
+        y = a + onx_product(a, onx_product(z, onx_polynomial(z, c, 5u)));
+    else
+        y = 1.0f - 2.0f / (onx_exp(2.0f * a) + 1.0f);
+    return onx_with_sign(y, x);
 }
 
 /* A polynomial up to 1, else 1 - e^p(a) of a = abs(x), with the sign of x. */
@@ -80,11 +80,12 @@ float onx_erf(float x)
                                   0x1.53f224p-8f, -0x1.a3515ep-11f, 0x1.4771fep-14f };
     static const float far[] = { -0x1.661c5cp-12f, -0x1.2088eap+0f, -0x1.46baf2p-1f, -0x1.a652f4p-4f,
                                  0x1.65ca8ep-6f,   -0x1.825862p-9f, 0x1.86d7d8p-13f };
-    float a = onx_abs(x);
+    float a = onx_abs(x), y;
     if (a < 1.0f)
-        return x + onx_product(x, onx_polynomial(onx_product(x, x), near, 7u));
-    a = a > 4.0f ? 4.0f : a; /* from here on erf is 1 */
-    return onx_with_sign(1.0f - onx_exp(onx_polynomial(a, far, 7u)), x);
+        y = a + onx_product(a, onx_polynomial(onx_product(a, a), near, 7u));
+    else
+        y = 1.0f - onx_exp(onx_polynomial(a > 4.0f ? 4.0f : a, far, 7u)); /* from 4 on erf is 1 */
+    return onx_with_sign(y, x);
 }
 
 /* Exact products for b = 1, 2, 3, a root for 0.5, else e^(b ln a). */

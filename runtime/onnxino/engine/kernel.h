@@ -74,6 +74,8 @@ int onx_can_move(const onx_tensor *from, const onx_tensor *to);
 static inline int onx_is_int8(const onx_tensor *t) { return t->type == ONX_ELEMENT_TYPE_INT8; }
 /* Every element of the tensor is a float32. */
 static inline int onx_is_float(const onx_tensor *t) { return t->type == ONX_ELEMENT_TYPE_FLOAT32; }
+/* `out` is `in` with each axis in the set `axes` (bit i: axis i) of size 1, or without them; [1] where none is left. */
+int onx_is_reduced(const onx_tensor *in, const onx_tensor *out, uint32_t axes);
 /* Scales are finite and above 0, one or `channels` of them; minimum <= maximum. */
 int onx_requantization_fits(onx_fb_requantization r, uint32_t channels);
 /* Int8 weights of exactly `size` bytes. */
@@ -97,6 +99,13 @@ extern const onx_kernel onx_dequantize_kernels[1];
 extern const onx_kernel onx_fake_quantize_kernels[1];
 extern const onx_kernel onx_float_conv2d_kernels[1];
 extern const onx_kernel onx_float_fully_connected_kernels[1];
+extern const onx_kernel onx_float_mat_mul_kernels[1];
+extern const onx_kernel onx_float_max_pool2d_kernels[1];
+extern const onx_kernel onx_float_average_pool2d_kernels[1];
+extern const onx_kernel onx_float_reduce_kernels[1];
+extern const onx_kernel onx_arg_max_kernels[1];
+extern const onx_kernel onx_take_kernels[1];
+extern const onx_kernel onx_pad_kernels[1];
 extern const onx_kernel onx_float_unary_kernels[1];
 extern const onx_kernel onx_float_binary_kernels[1];
 extern const onx_kernel onx_float_softmax_kernels[1];

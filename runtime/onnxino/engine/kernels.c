@@ -22,8 +22,15 @@ const onx_operator onx_operators[] = {
     [ONX_KERNEL_FAKE_QUANTIZE] = ONX_KERNELS(fake_quantize, 1),
     [ONX_KERNEL_FLOAT_CONV2D] = ONX_KERNELS(float_conv2d, 1),
     [ONX_KERNEL_FLOAT_FULLY_CONNECTED] = ONX_KERNELS(float_fully_connected, 1),
+    [ONX_KERNEL_FLOAT_MAT_MUL] = ONX_KERNELS(float_mat_mul, 2),
     [ONX_KERNEL_FLOAT_UNARY] = ONX_KERNELS(float_unary, 1),
     [ONX_KERNEL_FLOAT_BINARY] = ONX_KERNELS(float_binary, 2),
+    [ONX_KERNEL_FLOAT_MAX_POOL2D] = ONX_KERNELS(float_max_pool2d, 1),
+    [ONX_KERNEL_FLOAT_AVERAGE_POOL2D] = ONX_KERNELS(float_average_pool2d, 1),
+    [ONX_KERNEL_FLOAT_REDUCE] = ONX_KERNELS(float_reduce, 1),
     [ONX_KERNEL_FLOAT_SOFTMAX] = ONX_KERNELS(float_softmax, 1),
+    [ONX_KERNEL_ARG_MAX] = ONX_KERNELS(arg_max, 1),
+    [ONX_KERNEL_TAKE] = ONX_KERNELS(take, 1),
+    [ONX_KERNEL_PAD] = ONX_KERNELS(pad, 1),
 };
 const uint32_t onx_operator_kinds = sizeof onx_operators / sizeof onx_operators[0];

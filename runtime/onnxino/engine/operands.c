@@ -74,6 +74,13 @@ uint32_t onx_element_size(uint32_t type)
     return type < sizeof sizes ? sizes[type] : 0u;
 }
 
+int onx_can_move(const onx_tensor *from, const onx_tensor *to)
+{
+    int known = from->type == ONX_ELEMENT_TYPE_INT8 || from->type == ONX_ELEMENT_TYPE_INT32
+                || from->type == ONX_ELEMENT_TYPE_FLOAT32;
+    return known && from->type == to->type;
+}
+
 int onx_is_finite(float v)
 {
     uint32_t bits;
@@ -86,6 +93,23 @@ int onx_is_scale(float v) { return onx_is_finite(v) && v > 0.0f; }
 int onx_same_shape(const onx_tensor *a, const onx_tensor *b)
 {
     return a->rank == b->rank && memcmp(a->shape, b->shape, a->rank * sizeof a->shape[0]) == 0;
+}
+
+int onx_is_reduced(const onx_tensor *in, const onx_tensor *out, uint32_t axes)
+{
+    uint32_t kept = 0, same = in->rank == out->rank;
+    for (uint32_t i = 0; same && i < in->rank; i++)
+        same = out->shape[i] == ((axes >> i & 1u) != 0u ? 1 : in->shape[i]);
+    if (same)
+        return 1;
+    for (uint32_t i = 0; i < in->rank; i++) {
+        if ((axes >> i & 1u) != 0u)
+            continue;
+        if (kept >= out->rank || out->shape[kept] != in->shape[i])
+            return 0;
+        kept++;
+    }
+    return kept == out->rank || (kept == 0u && out->rank == 1u && out->shape[0] == 1);
 }
 
 int onx_requantization_fits(onx_fb_requantization r, uint32_t channels)

@@ -1,10 +1,10 @@
 /* Inputs joined along one axis. */
 #include "engine/kernel.h"
 
-/* Product of the dimensions from `axis` on: what one index of the axes before it holds. */
+/* Bytes of the dimensions from `axis` on: what one index of the axes before it holds. */
 static size_t onx_concat_run_of(const onx_tensor *t, uint32_t axis)
 {
-    size_t run = 1;
+    size_t run = onx_element_size(t->type);
     for (; axis < t->rank; axis++)
         run *= (size_t)t->shape[axis];
     return run;
@@ -16,12 +16,12 @@ static void onx_concat_run(const onx_call *call)
     uint32_t axis = onx_fb_concat_axis(t), inputs = onx_fb_operator_inputs(call->op).count;
     onx_tensor out = onx_output_of(call, 0);
     size_t step = onx_concat_run_of(&out, axis);
-    int8_t *y = out.data, *end = y + out.count;
+    uint8_t *y = out.data, *end = y + (size_t)out.count * onx_element_size(out.type);
     for (uint32_t i = 0; i < inputs; i++) {
         onx_tensor in = onx_input_of(call, i);
         size_t run = onx_concat_run_of(&in, axis);
-        const int8_t *x = in.data;
-        for (int8_t *to = y; to < end; to += step, x += run)
+        const uint8_t *x = in.data;
+        for (uint8_t *to = y; to < end; to += step, x += run)
             memcpy(to, x, run);
         y += run;
     }
@@ -33,13 +33,11 @@ static onx_status onx_concat_check(const onx_call *call)
     uint32_t axis = onx_fb_concat_axis(t), inputs = onx_fb_operator_inputs(call->op).count;
     onx_tensor out = onx_output_of(call, 0);
     uint64_t total = 0;
-    if (!onx_is_int8(&out))
-        return ONX_ERROR_UNSUPPORTED;
     if (axis >= out.rank)
         return ONX_ERROR_OPERATOR;
     for (uint32_t i = 0; i < inputs; i++) {
         onx_tensor in = onx_input_of(call, i);
-        if (!onx_is_int8(&in))
+        if (!onx_can_move(&in, &out))
             return ONX_ERROR_UNSUPPORTED;
         if (in.rank != out.rank)
             return ONX_ERROR_OPERATOR;

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -13,7 +15,7 @@ from onnxino.schema.model import Concat, Tensor
 def check(kernel: Concat, inputs: list[Tensor], outputs: list[Tensor]) -> None:
     """Raises ModelError unless the inputs differ along the axis alone and add up to the output there."""
     _checks.require(len(inputs) >= 1, "it has no inputs")
-    _checks.require_tensors(inputs, outputs, len(inputs))
+    _checks.require_movable(inputs, outputs, len(inputs))
     shapes = [shape_of(t) for t in inputs]
     output, axis = shape_of(outputs[0]), kernel.axis
     _checks.require(axis < len(output), f"axis is {axis}, expected less than {len(output)} (dimensions of the output)")
@@ -23,7 +25,7 @@ def check(kernel: Concat, inputs: list[Tensor], outputs: list[Tensor]) -> None:
     _checks.require_shape(outputs[0], (*output[:axis], total, *output[axis + 1 :]))
 
 
-def run(kernel: Concat, arrays: list[NDArray[np.int8]], outputs: list[Tensor]) -> list[NDArray[np.int8]]:
+def run(kernel: Concat, arrays: list[NDArray[Any]], outputs: list[Tensor]) -> list[NDArray[Any]]:
     """[B, *shape] each -> [B, *shape of output]."""
     return [np.concatenate(arrays, axis=kernel.axis + 1)]
 

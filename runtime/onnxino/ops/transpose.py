@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -12,13 +14,13 @@ from onnxino.schema.model import Tensor, Transpose
 
 def check(kernel: Transpose, inputs: list[Tensor], outputs: list[Tensor]) -> None:
     """Raises ModelError unless perm is a permutation of the axes and the output has the shape it gives."""
-    _checks.require_tensors(inputs, outputs)
+    _checks.require_movable(inputs, outputs)
     shape, perm = shape_of(inputs[0]), [int(p) for p in kernel.perm]
     _checks.require(sorted(perm) == list(range(len(shape))), f"perm is {perm}, expected an order of {len(shape)} axes")
     _checks.require_shape(outputs[0], [shape[p] for p in perm])
 
 
-def run(kernel: Transpose, arrays: list[NDArray[np.int8]], outputs: list[Tensor]) -> list[NDArray[np.int8]]:
+def run(kernel: Transpose, arrays: list[NDArray[Any]], outputs: list[Tensor]) -> list[NDArray[Any]]:
     """[B, *shape] -> [B, *shape in the order of perm]."""
     return [np.ascontiguousarray(arrays[0].transpose(0, *(int(p) + 1 for p in kernel.perm)))]
 
