@@ -114,7 +114,7 @@ static inline int8_t onx_fb_add_maximum(onx_fb_add t) { return onx_fb_i8(t.at, 1
 static inline onx_window2d onx_fb_average_pool2d_window(onx_fb_average_pool2d t)
 {
     onx_window2d v;
-    memcpy(&v, onx_fb_field_at(t.at, 4), sizeof v);
+    ONX_COPY(&v, onx_fb_field_at(t.at, 4), sizeof v);
     return v;
 }
 static inline uint8_t onx_fb_average_pool2d_count_include_pad(onx_fb_average_pool2d t) { return onx_fb_u8(t.at, 6, 0); }
@@ -135,7 +135,7 @@ static inline uint8_t onx_fb_concat_axis(onx_fb_concat t) { return onx_fb_u8(t.a
 static inline onx_window2d onx_fb_conv2d_window(onx_fb_conv2d t)
 {
     onx_window2d v;
-    memcpy(&v, onx_fb_field_at(t.at, 4), sizeof v);
+    ONX_COPY(&v, onx_fb_field_at(t.at, 4), sizeof v);
     return v;
 }
 static inline uint32_t onx_fb_conv2d_group(onx_fb_conv2d t) { return onx_fb_u32(t.at, 6, 1u); }
@@ -161,7 +161,7 @@ static inline onx_fb_requantization onx_fb_conv2d_requantization(onx_fb_conv2d t
 static inline onx_window2d onx_fb_depthwise_conv2d_window(onx_fb_depthwise_conv2d t)
 {
     onx_window2d v;
-    memcpy(&v, onx_fb_field_at(t.at, 4), sizeof v);
+    ONX_COPY(&v, onx_fb_field_at(t.at, 4), sizeof v);
     return v;
 }
 static inline uint32_t onx_fb_depthwise_conv2d_multiplier(onx_fb_depthwise_conv2d t) { return onx_fb_u32(t.at, 6, 1u); }
@@ -216,7 +216,7 @@ static inline onx_i8s onx_fb_lookup_table(onx_fb_lookup t)
 static inline onx_window2d onx_fb_max_pool2d_window(onx_fb_max_pool2d t)
 {
     onx_window2d v;
-    memcpy(&v, onx_fb_field_at(t.at, 4), sizeof v);
+    ONX_COPY(&v, onx_fb_field_at(t.at, 4), sizeof v);
     return v;
 }
 

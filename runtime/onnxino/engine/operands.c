@@ -66,7 +66,7 @@ onx_tensor onx_output_of(const onx_call *call, uint32_t index)
 int onx_is_finite(float v)
 {
     uint32_t bits;
-    memcpy(&bits, &v, sizeof bits);
+    ONX_COPY(&bits, &v, sizeof bits);
     return (bits & 0x7F800000u) != 0x7F800000u;
 }
 

@@ -11,11 +11,11 @@ typedef struct {
 static void onx_add_general(const void *formula, const int8_t *a, size_t a_step, const int8_t *b, size_t b_step,
                             int8_t *y, size_t n)
 {
-    const onx_add *f = formula;
+    const onx_add f = *(const onx_add *)formula; /* a copy: the stores to y cannot change it */
     for (size_t i = 0; i < n; i++, a += a_step, b += b_step) {
-        float va = (float)(*a + f->domain_offset), vb = (float)(*b + f->domain_offset);
-        float sum = onx_fma(va, f->scale_a, onx_fma(vb, f->scale_b, f->constant));
-        y[i] = onx_round_domain(sum, f->low, f->high, f->domain_offset);
+        float va = (float)(*a + f.domain_offset), vb = (float)(*b + f.domain_offset);
+        float sum = onx_fma(va, f.scale_a, onx_fma(vb, f.scale_b, f.constant));
+        y[i] = onx_round_domain(sum, f.low, f.high, f.domain_offset);
     }
 }
 
@@ -23,11 +23,11 @@ static void onx_add_general(const void *formula, const int8_t *a, size_t a_step,
 static void onx_add_scalar_b(const void *formula, const int8_t *a, size_t a_step, const int8_t *b, size_t b_step,
                              int8_t *y, size_t n)
 {
-    const onx_add *f = formula;
+    const onx_add f = *(const onx_add *)formula; /* a copy: the stores to y cannot change it */
     for (size_t i = 0; i < n; i++, a += a_step, b += b_step) {
-        float va = (float)(*a + f->domain_offset), vb = (float)(*b + f->domain_offset);
-        float sum = onx_fma(va, f->scale_a, f->constant + onx_product(vb, f->scale_b));
-        y[i] = onx_round_domain(sum, f->low, f->high, f->domain_offset);
+        float va = (float)(*a + f.domain_offset), vb = (float)(*b + f.domain_offset);
+        float sum = onx_fma(va, f.scale_a, f.constant + onx_product(vb, f.scale_b));
+        y[i] = onx_round_domain(sum, f.low, f.high, f.domain_offset);
     }
 }
 

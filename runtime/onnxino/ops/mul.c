@@ -11,11 +11,11 @@ typedef struct {
 static void onx_mul_elements(const void *formula, const int8_t *a, size_t a_step, const int8_t *b, size_t b_step,
                              int8_t *y, size_t n)
 {
-    const onx_mul *f = formula;
+    const onx_mul f = *(const onx_mul *)formula; /* a copy: the stores to y cannot change it */
     for (size_t i = 0; i < n; i++, a += a_step, b += b_step) {
-        int32_t product = (*a - f->zero_a) * (*b - f->zero_b);
-        float v = onx_product((float)product, f->scale) + f->zero_point;
-        y[i] = onx_round_domain(v, f->low, f->high, f->domain_offset);
+        int32_t product = (*a - f.zero_a) * (*b - f.zero_b);
+        float v = onx_product((float)product, f.scale) + f.zero_point;
+        y[i] = onx_round_domain(v, f.low, f.high, f.domain_offset);
     }
 }
 
