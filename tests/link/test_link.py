@@ -212,6 +212,14 @@ def test_a_hello_that_cannot_be_read(device: FakeDevice, link: DeviceLink) -> No
         link.hello()
 
 
+@pytest.mark.parametrize("payload", [b"", b"abc"])
+def test_answers_that_are_too_short(device: FakeDevice, link: DeviceLink, payload: bytes) -> None:
+    device._run = lambda command, _: (0, payload)  # type: ignore[method-assign]
+    for call in (lambda: link.infer(b"x"), link.profile):
+        with pytest.raises(LinkError, match=f"has {len(payload)} bytes, too few"):
+            call()
+
+
 def test_reset_waits_for_the_device(device: FakeDevice, link: DeviceLink) -> None:
     link.load_model(MODEL)
     assert link.reset().model_name == "fake"

@@ -258,7 +258,7 @@ class DeviceLink:
             self.retries += 1
             answer = self._infer(pieces)
             self.errors_recovered += 1
-        cycles, microseconds = struct.unpack_from("<QI", answer)
+        cycles, microseconds = _unpack("<QI", answer, "the inference")
         return InferResult(self._outputs(answer[12:], output_sizes), cycles, microseconds)
 
     def _infer(self, inputs: list[bytes]) -> bytes:
@@ -293,7 +293,8 @@ class DeviceLink:
         cycles: list[int] = []
         while True:
             answer = self.request(Command.PROFILE, struct.pack("<I", len(cycles)), doing="reading the profile")
-            total, *more = struct.unpack(f"<{len(answer) // 4}I", answer)
+            (total,) = _unpack("<I", answer, "the profile")
+            more = struct.unpack(f"<{len(answer) // 4 - 1}I", answer[4 : len(answer) // 4 * 4])
             cycles += more
             if not more or len(cycles) >= total:
                 return list(enumerate(cycles))
@@ -312,6 +313,13 @@ class DeviceLink:
             except LinkError:
                 if time.monotonic() > deadline:
                     raise
+
+
+def _unpack(form: str, answer: bytes, what: str) -> tuple[int, ...]:
+    try:
+        return struct.unpack_from(form, answer)
+    except struct.error:
+        raise LinkError(f"the device's answer about {what} has {len(answer)} bytes, too few") from None
 
 
 def _fault(frame: Frame, doing: str) -> LinkError:
