@@ -103,7 +103,7 @@ def out(**fields: Any) -> Callable[[], s.Model]:
 def requantization(index: int, **fields: Any) -> Callable[[], s.Model]:
     def change(m: s.Model) -> None:
         kernel: Any = m.operators[index].kernel
-        values = {"scale": np.array([0.01], f32), "zero_point": 0, **fields}
+        values = {"scale": np.array([0.01], np.float32), "zero_point": 0, **fields}
         kernel.requantization = s.Requantization(**values)
 
     return changed(change)
