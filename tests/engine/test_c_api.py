@@ -5,13 +5,16 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
+import engine_models as em
 import numpy as np
 import pytest
 
 from onnxino import InferenceSession
 from onnxino.backends.c import PACKAGE
+from onnxino.schema.codec import encode
 from onnxino_converter import convert
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -79,6 +82,12 @@ def test_the_hook_compiles(build: Path) -> None:
         encoding="utf-8",
     )
     subprocess.run(["gcc", *FLAGS, f"-I{PACKAGE}", "-c", str(source), "-o", str(build / "hook.o")], check=True)
+
+
+def test_public_functions_used_rightly_and_wrongly(api: Callable[..., str], tmp_path: Path) -> None:
+    path = tmp_path / "zoo.oxm"
+    path.write_bytes(encode(em.zoo()))
+    assert api(path) == "ok\n"
 
 
 def test_every_function_and_status_is_documented() -> None:

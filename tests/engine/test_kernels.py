@@ -43,6 +43,21 @@ def test_every_operator_in_one_model() -> None:
     assert all(len(np.unique(t)) > 3 for t in tensors.values())
 
 
+def test_every_operator_on_the_emulated_board() -> None:
+    """The same C as compiled for a Cortex-M4F, whose rounding and fused multiply-add are instructions."""
+    pytest.importorskip("unicorn")
+    data = encode(em.zoo())
+    model = load_model(data)
+    image = np.random.default_rng(12).integers(-128, 128, (20, 1, 6, 5, 3), np.int8)
+    outputs: list[list[Array]] = []
+    for name in ("numpy", "emulator"):
+        backend = open_backend(name, model, data)
+        outputs.append(list(backend.run([image])))
+        backend.close()
+    for expected, found in zip(*outputs, strict=True):
+        np.testing.assert_array_equal(found, expected)
+
+
 @dataclass(frozen=True)
 class Window:
     """A window over an image, and what convolutions add to it."""
