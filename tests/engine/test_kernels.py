@@ -240,19 +240,17 @@ def broadcast(a: list[int], b: list[int]) -> list[int]:
 
 
 @pytest.mark.parametrize(("a", "b"), BROADCASTS)
-@pytest.mark.parametrize("form", list(s.AddForm))
 @pytest.mark.parametrize("domain", [0, 128])
-def test_add(a: list[int], b: list[int], form: s.AddForm, domain: int) -> None:
-    kernel = s.Add(form=form, scale_a=0.7134, scale_b=0.4471, constant=-31.21 + domain * 0.1, domain_offset=domain,
+def test_add(a: list[int], b: list[int], domain: int) -> None:
+    kernel = s.Add(scale_a=0.7134, scale_b=0.4471, constant=-31.21 + domain * 0.1, domain_offset=domain,
                    minimum=-100, maximum=120)  # fmt: skip
     compare(em.single(kernel, [a, b], broadcast(a, b)), batch=20)
 
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")  # NumPy tells of infinite products
 @pytest.mark.parametrize("scales", [(0.5, 0.5), (0.25, 1.0), (1.5, 2.0**-20), (1e-38, 1e30), (3e38, 1e-45)])
-@pytest.mark.parametrize("form", list(s.AddForm))
-def test_add_ties_and_extremes(scales: tuple[float, float], form: s.AddForm) -> None:
-    kernel = s.Add(form=form, scale_a=scales[0], scale_b=scales[1], constant=0.5)
+def test_add_ties_and_extremes(scales: tuple[float, float]) -> None:
+    kernel = s.Add(scale_a=scales[0], scale_b=scales[1], constant=0.5)
     compare(em.single(kernel, [[1, 60, 60, 1], [1, 60, 60, 1]], [1, 60, 60, 1]), batch=2)
 
 
