@@ -2,7 +2,7 @@
 #include "chip.h"
 
 static volatile uint32_t ticks;
-static volatile float noise;
+static volatile float noise, first;
 
 INTERRUPT void timer0(void) {
     TIMER(0, 0x140) = 0;
@@ -16,7 +16,7 @@ INTERRUPT void timer0(void) {
 }
 
 static __attribute__((noinline)) float compute(void) {
-    float a = 1.0f, b = 0.5f, c = 0.25f, d = 3.0f;
+    float a = first, b = 0.5f, c = 0.25f, d = 3.0f;
     for (uint32_t i = 0; i < 20000; i++) {
         a = a * 0.999f + b;
         b = b * 1.0001f - c * 0.001f;
@@ -29,6 +29,7 @@ static __attribute__((noinline)) float compute(void) {
 int main(void) {
     ticks = 0;
     noise = 0;
+    first = 1.0f;
     union {
         float f;
         uint32_t u;
@@ -44,6 +45,8 @@ int main(void) {
     TIMER(0, 0x000) = 1;
     result.f = compute();
     RESULT(1) = result.u;
+    TIMER(0, 0x004) = 1;
+    SCS(0x180) = 1u << 8;
     RESULT(2) = ticks;
     done();
 }

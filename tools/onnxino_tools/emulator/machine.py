@@ -237,7 +237,7 @@ class Machine:
             raise kept
         if self._fault is not None:
             self._raise()
-        if self._interrupt is not None:
+        elif self._interrupt is not None:
             self._exception(self._interrupt)
         elif error is not None:
             self._engine_error(error)
