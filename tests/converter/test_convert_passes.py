@@ -9,7 +9,7 @@ import pytest
 from onnx_net import Net, Q
 from patterns import conv
 
-from onnxino.schema.model import AddForm, Exactness
+from onnxino.schema.model import Exactness
 from onnxino_converter.fuse.operands import activation_bounds
 from onnxino_converter.importer import import_graph
 from onnxino_converter.ir import Graph, Node, PortInfo, Quantization, Value
@@ -319,7 +319,7 @@ def test_push_transposes_past_elementwise_operators_until_they_cancel() -> None:
 
 
 def _add(a: Value, b: Value, *shape: int) -> Node:
-    spec = AddSpec(Q8, Q8, Q8, AddForm.General, 0, Clamp(), Exactness.Exact)
+    spec = AddSpec(Q8, Q8, Q8, 0, Clamp(), Exactness.Exact)
     return Node("Add", "a", [a, b], [value("sum", *shape)], spec=spec)
 
 

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onnxino.ops.add import exchanges_operands
-from onnxino.schema.model import AddForm, Exactness
+from onnxino.schema.model import Exactness
 from onnxino_converter.arithmetic import F32, all_device_values, fma
 from onnxino_converter.fuse.affine import affine_nodes
 from onnxino_converter.fuse.operands import Operand, Pattern, device_bytes
@@ -61,7 +61,7 @@ def add_nodes(
     if exchanges_operands(a.value.shape, b.value.shape):
         a, b, qa, qb = b, a, qb, qa
     result.quantization = y
-    spec = AddSpec(qa, qb, y, AddForm.General, domain, clamp, exactness)
+    spec = AddSpec(qa, qb, y, domain, clamp, exactness)
     scalar = _scalar(b)
     if scalar is not None and a.value.shape == result.shape:
         table = _add_table(spec, scalar)

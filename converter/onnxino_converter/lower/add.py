@@ -11,7 +11,6 @@ from onnxino_converter.quantized import AddSpec
 def lower_add(node: Node, spec: AddSpec) -> Add:
     scale_a, scale_b, constant = add_constant(spec)
     return Add(
-        form=spec.form,
         scale_a=float(scale_a),
         scale_b=float(scale_b),
         constant=float(constant),

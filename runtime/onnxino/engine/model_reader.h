@@ -10,14 +10,6 @@
 
 #define ONX_FB_IDENTIFIER "ONXM"
 
-/* Which of ONNX Runtime's loops computes an element: it differs where one operand is constant along the innermost
- * run. */
-enum onx_add_form {
-    ONX_ADD_FORM_GENERAL = 0,
-    ONX_ADD_FORM_SCALAR_B = 1,
-    ONX_ADD_FORM_SCALAR_A = 2,
-};
-
 enum onx_element_type {
     ONX_ELEMENT_TYPE_UNSET = 0,
     ONX_ELEMENT_TYPE_INT8 = 1,
@@ -96,16 +88,16 @@ typedef struct { const uint8_t *at; } onx_fb_tensor;
 typedef struct { const uint8_t *at; } onx_fb_transpose;
 typedef struct { const uint8_t *at; } onx_fb_weights;
 
-/* Element-wise with NumPy broadcasting of the device shapes. a and b are domain values (int8 + domain_offset as
- * float32); after rint, domain_offset is subtracted and the result clamped to [minimum, maximum]. */
+/* y = rint(fma(a, scale_a, fma(b, scale_b, constant))), element-wise with NumPy broadcasting of the device shapes.
+ * a and b are domain values (int8 + domain_offset as float32); after rint, domain_offset is subtracted and the
+ * result clamped to [minimum, maximum]. Which operand is a decides ties: see exchanges_operands in ops/add.py. */
 
-static inline uint8_t onx_fb_add_form(onx_fb_add t) { return onx_fb_u8(t.at, 4, 0); }
-static inline float onx_fb_add_scale_a(onx_fb_add t) { return onx_fb_f32(t.at, 6, 0.0f); }
-static inline float onx_fb_add_scale_b(onx_fb_add t) { return onx_fb_f32(t.at, 8, 0.0f); }
-static inline float onx_fb_add_constant(onx_fb_add t) { return onx_fb_f32(t.at, 10, 0.0f); }
-static inline int16_t onx_fb_add_domain_offset(onx_fb_add t) { return onx_fb_i16(t.at, 12, 0); }
-static inline int8_t onx_fb_add_minimum(onx_fb_add t) { return onx_fb_i8(t.at, 14, -128); }
-static inline int8_t onx_fb_add_maximum(onx_fb_add t) { return onx_fb_i8(t.at, 16, 127); }
+static inline float onx_fb_add_scale_a(onx_fb_add t) { return onx_fb_f32(t.at, 4, 0.0f); }
+static inline float onx_fb_add_scale_b(onx_fb_add t) { return onx_fb_f32(t.at, 6, 0.0f); }
+static inline float onx_fb_add_constant(onx_fb_add t) { return onx_fb_f32(t.at, 8, 0.0f); }
+static inline int16_t onx_fb_add_domain_offset(onx_fb_add t) { return onx_fb_i16(t.at, 10, 0); }
+static inline int8_t onx_fb_add_minimum(onx_fb_add t) { return onx_fb_i8(t.at, 12, -128); }
+static inline int8_t onx_fb_add_maximum(onx_fb_add t) { return onx_fb_i8(t.at, 14, 127); }
 
 /* v = float32 sum over the window's rows, then columns, of input_scale * f32(x - input_zero_point), divided by
  * f32(count); y = rint(v / output_scale + f32(output_zero_point + domain_offset)) - domain_offset. count is the
@@ -465,13 +457,12 @@ static const onx_fb_field onx_fb_fields_fully_connected[] = {
     { ONX_FB_TABLE, 8, 4, 4, 0, 18, 1 }, /* requantization */
 };
 static const onx_fb_field onx_fb_fields_add[] = {
-    { ONX_FB_SCALAR, 4, 1, 1, 2, 0, 0 }, /* form */
-    { ONX_FB_SCALAR, 6, 4, 4, 0, 0, 0 }, /* scale_a */
-    { ONX_FB_SCALAR, 8, 4, 4, 0, 0, 0 }, /* scale_b */
-    { ONX_FB_SCALAR, 10, 4, 4, 0, 0, 0 }, /* constant */
-    { ONX_FB_SCALAR, 12, 2, 2, 0, 0, 0 }, /* domain_offset */
-    { ONX_FB_SCALAR, 14, 1, 1, 0, 0, 0 }, /* minimum */
-    { ONX_FB_SCALAR, 16, 1, 1, 0, 0, 0 }, /* maximum */
+    { ONX_FB_SCALAR, 4, 4, 4, 0, 0, 0 }, /* scale_a */
+    { ONX_FB_SCALAR, 6, 4, 4, 0, 0, 0 }, /* scale_b */
+    { ONX_FB_SCALAR, 8, 4, 4, 0, 0, 0 }, /* constant */
+    { ONX_FB_SCALAR, 10, 2, 2, 0, 0, 0 }, /* domain_offset */
+    { ONX_FB_SCALAR, 12, 1, 1, 0, 0, 0 }, /* minimum */
+    { ONX_FB_SCALAR, 14, 1, 1, 0, 0, 0 }, /* maximum */
 };
 static const onx_fb_field onx_fb_fields_mul[] = {
     { ONX_FB_SCALAR, 4, 1, 1, 0, 0, 0 }, /* zero_point_a */
@@ -583,7 +574,7 @@ static const onx_fb_table onx_fb_tables[] = {
     { onx_fb_fields_conv2d, 6 }, /* 0 Conv2D */
     { onx_fb_fields_depthwise_conv2d, 6 }, /* 1 DepthwiseConv2D */
     { onx_fb_fields_fully_connected, 3 }, /* 2 FullyConnected */
-    { onx_fb_fields_add, 7 }, /* 3 Add */
+    { onx_fb_fields_add, 6 }, /* 3 Add */
     { onx_fb_fields_mul, 7 }, /* 4 Mul */
     { onx_fb_fields_max_pool2d, 1 }, /* 5 MaxPool2D */
     { onx_fb_fields_average_pool2d, 7 }, /* 6 AveragePool2D */

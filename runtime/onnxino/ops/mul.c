@@ -32,7 +32,7 @@ static void onx_mul_run(const onx_call *call)
         .zero_a = onx_fb_mul_zero_point_a(t),
         .zero_b = onx_fb_mul_zero_point_b(t),
     };
-    onx_pairwise_run(call, 0, onx_mul_elements, &f);
+    onx_pairwise_run(call, onx_mul_elements, &f);
 }
 
 static onx_status onx_mul_check(const onx_call *call)

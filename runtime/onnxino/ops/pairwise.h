@@ -8,8 +8,8 @@
 typedef void (*onx_pair_run)(const void *formula, const int8_t *a, size_t a_step, const int8_t *b, size_t b_step,
                              int8_t *y, size_t n);
 
-/* Calls `run` for each innermost run of the operator's inputs `first` (0 or 1) and the other one. */
-void onx_pairwise_run(const onx_call *call, uint32_t first, onx_pair_run run, const void *formula);
+/* Calls `run` for each innermost run of the operator's two inputs. */
+void onx_pairwise_run(const onx_call *call, onx_pair_run run, const void *formula);
 
 /* The types, and shapes that broadcast to the output's. */
 onx_status onx_pairwise_check(const onx_call *call);
