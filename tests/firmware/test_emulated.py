@@ -9,12 +9,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from models import INPUT, OUTPUT, dense_model, expected_output
+
+from tests.engine.engine_models import zoo
+from tests.firmware.models import INPUT, OUTPUT, dense_model, expected_output
 
 pytest.importorskip("unicorn", reason="the emulator needs unicorn")
 
+from onnxino.backends import open_backend
 from onnxino.boards import NANO33BLE
 from onnxino.errors import LinkError
+from onnxino.model import load_model
+from onnxino.schema.codec import encode
 from onnxino_tools.build import build_firmware, firmware_image
 from onnxino_tools.emulator import EmulatorTransport, Machine
 from onnxino_tools.emulator.symbols import Symbols
@@ -172,6 +177,18 @@ def test_a_repeated_inference_is_answered_but_not_run(image: bytes) -> None:
     first, second = _answers(machine, request + request)
     assert first == second
     assert (first.type, first.status) == (Command.INFER | REPLY, Status.OK)
+
+
+def test_every_operator_gives_the_references_bytes_with_either_compiler(image: bytes) -> None:
+    data = encode(zoo())
+    model = load_model(data)
+    inputs = [np.random.default_rng(7).integers(-128, 128, (8, 1, 6, 5, 3)).astype(np.int8)]
+    outputs = open_backend("numpy", model, data).run(inputs)
+    link = _link(Machine(image, data))
+    for sample in range(8):
+        found = link.infer(inputs[0][sample].tobytes(), [output[sample].size for output in outputs]).output
+        assert found == b"".join(output[sample].tobytes() for output in outputs)
+    assert len(link.profile()) == len(model.operators)
 
 
 def test_the_committed_image_infers(tmp_path: Path) -> None:

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from host_device import HostDevice, compile_firmware
-from models import INPUT, OUTPUT, dense_model, expected_output
 
 from onnxino.errors import LinkError
 from onnxino_tools.link import DeviceError, DeviceLink
 from onnxino_tools.protocol import MAX_PAYLOAD, REPLY, Command, Decoder, Event, Frame, Status, cobs_encode
+from tests.firmware.host_device import HostDevice, compile_firmware
+from tests.firmware.models import INPUT, OUTPUT, dense_model, expected_output
 
 MODEL = dense_model()
 SAMPLE = np.random.default_rng(3).integers(-128, 128, INPUT).astype(np.int8)

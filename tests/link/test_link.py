@@ -7,11 +7,11 @@ import struct
 from collections.abc import Callable
 
 import pytest
-from fake_device import FakeDevice, fake_model
 
 from onnxino.errors import LinkError, ModelError
 from onnxino_tools.link import DeviceError, DeviceLink
 from onnxino_tools.protocol import REPLY, STATUS_TEXT, Command, Event, Frame, Status
+from tests.link.fake_device import FakeDevice, fake_model
 
 MODEL = fake_model()
 INPUT = bytes(i * 3 & 255 for i in range(3000))
