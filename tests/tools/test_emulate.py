@@ -142,7 +142,6 @@ def test_a_port_that_closes() -> None:
         peer.close()
         with pytest.raises(LinkError, match="broke: closed by the other side"):
             transport.read(1.0)
-        with pytest.raises(LinkError, match="broke"):
-            for _ in range(100):
-                transport.write(bytes(10_000))
         transport.close()
+        with pytest.raises(LinkError, match="broke"):
+            transport.write(b"ef")
