@@ -69,12 +69,12 @@ def test_load_infer_profile_reset(start: Start) -> None:
     link.load_model(MODEL)
     hello = link.hello()
     assert hello.model_valid
-    assert (hello.model_name, hello.model_size, hello.operators, hello.inputs, hello.outputs) == (
+    assert (hello.model_name, hello.model_size, hello.operators, hello.input_sizes, hello.output_sizes) == (
         "dense",
         len(MODEL),
         2,
-        1,
-        1,
+        (INPUT,),
+        (OUTPUT,),
     )
     assert hello.model_crc == int.from_bytes(MODEL[16:20], "little")
     assert link.has_model(MODEL)

@@ -222,7 +222,8 @@ def test_answers_that_are_too_short(device: FakeDevice, link: DeviceLink, payloa
 
 def test_reset_waits_for_the_device(device: FakeDevice, link: DeviceLink) -> None:
     link.load_model(MODEL)
-    assert link.reset().model_name == "fake"
+    hello = link.reset()
+    assert (hello.model_name, hello.input_sizes, hello.output_sizes) == ("fake", (3000,), (3000,))
     with link:
         pass
     assert device.closed
