@@ -299,6 +299,7 @@ BOTH_PLAIN: dict[str, Build] = {
     "softmax long": lambda n: softmax(n, (300,), 0.03),
     "softmax coarse output": lambda n: softmax(n, (10,), 0.1, Q(0.0041, -100)),
     "softmax wide": lambda n: softmax(n, (10,), 2.0),
+    "softmax of one": lambda n: softmax(n, (4, 1), y=Q(1 / 200, -100)),
     "softmax middle axis": lambda n: softmax(n, (6, 5), 0.1, axis=1),
     "concat channels": lambda n: concat(n),
     "concat last": lambda n: concat(n, 3),
