@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 from onnx_net import Net
 from patterns import softmax
@@ -49,7 +50,7 @@ def test_given_labels_win() -> None:
 
 
 def test_preprocessing() -> None:
-    options = {"scale": 1 / 255, "mean": [0.5, 0.4, 0.3], "std": 0.25, "layout": "NCHW"}
+    options = {"scale": np.float32(1 / 255), "mean": np.float32([0.5, 0.4, 0.3]), "std": 0.25, "layout": "NCHW"}
     metadata = load_model(convert(model(), preprocessing=options).model).metadata
     assert metadata is not None
     prepared = metadata.preprocessing
