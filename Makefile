@@ -4,29 +4,38 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 JOBS ?= 2
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --editable
+C_FILES = $(shell git ls-files '*.c' '*.h')
 .DEFAULT_GOAL := help
-.PHONY: help demo test conformance check generated-fresh generate format firmware dist wheel-test clean
+.PHONY: help demo test check lint fresh generate firmware format dist wheel-test clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## /  make \1 # /p' $(MAKEFILE_LIST) | awk -F' # ' '{printf "%-20s %s\n", $$1, $$2}'
 
 demo: $(VENV)/.demo ## the whole path: convert, build, load into the emulated board, classify 1,000 digits
-	$(BIN)/onnxino demo --build
+	@$(BIN)/onnxino demo --build
 
 test: $(VENV)/.test ## all tests
-	$(BIN)/python -m pytest -n $(JOBS) -q
+	@$(BIN)/python -m pytest -n $(JOBS) -q
 
-conformance: $(VENV)/.test ## 64 random inputs and every real test image on each model, all backends and ONNX Runtime (long)
-	ONNXINO_CONFORMANCE=full $(BIN)/python -m pytest -n $(JOBS) -q tests/conformance
-
-check: $(VENV)/.dev generated-fresh ## style, types, generated files, coverage
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
-	$(BIN)/pyright
-	$(BIN)/clang-format --dry-run --Werror $(C_FILES)
+check: lint fresh $(VENV)/.dev ## style, types, generated files, and all tests with their coverage
 	$(BIN)/python -m pytest -n $(JOBS) -q --cov --cov-report=term:skip-covered
 
-C_FILES = $(shell git ls-files '*.c' '*.h')
+lint: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright --pythonpath $(BIN)/python
+	$(BIN)/clang-format --dry-run --Werror $(C_FILES)
+
+fresh: $(VENV)/.dev
+	$(BIN)/python -m onnxino.schema.generate --check
+	@$(BIN)/python -c "import sys; from onnxino_tools.build import prebuilt_is_fresh as fresh; \
+	fresh() or sys.exit('error: the finished firmware image is older than its sources\nhint: make firmware')"
+
+generate: $(VENV)/.dev ## the readers in Python and C, from model.fbs
+	$(BIN)/python -m onnxino.schema.generate
+
+firmware: $(VENV)/.dev ## the finished firmware image that is committed
+	$(BIN)/python -c "from onnxino_tools.build import update_prebuilt; print(update_prebuilt())"
 
 format: $(VENV)/.dev ## bring all sources into the common style
 	$(BIN)/ruff check --fix .
@@ -44,17 +53,21 @@ clean: ## remove .venv and what was built
 
 # The stamps say which extras .venv holds; a change of pyproject.toml installs again.
 $(VENV)/.created:
-	$(PYTHON) -m venv $(VENV)
-	touch $@
+	@echo "making $(VENV) ..." >&2
+	@$(PYTHON) -m venv $(VENV)
+	@touch $@
 
 $(VENV)/.demo: pyproject.toml | $(VENV)/.created
-	$(INSTALL) '.[emulator,images,toolchain,verify]'
-	touch $@
+	@echo "installing Onnxino into $(VENV) ..." >&2
+	@$(INSTALL) '.[emulator,images,toolchain,verify]'
+	@touch $@
 
 $(VENV)/.test: pyproject.toml | $(VENV)/.created
-	$(INSTALL) '.[test]'
-	touch $@ $(VENV)/.demo
+	@echo "installing Onnxino and its test tools into $(VENV) ..." >&2
+	@$(INSTALL) '.[test]'
+	@touch $@ $(VENV)/.demo
 
 $(VENV)/.dev: pyproject.toml | $(VENV)/.created
-	$(INSTALL) '.[dev]'
-	touch $@ $(VENV)/.test $(VENV)/.demo
+	@echo "installing Onnxino and its development tools into $(VENV) ..." >&2
+	@$(INSTALL) '.[dev]'
+	@touch $@ $(VENV)/.test $(VENV)/.demo

@@ -6,7 +6,7 @@
 #include "engine/onnxino.h"
 #include "frame.h"
 
-#define ONX_MAX_PORTS 8u     /* graph inputs of a model */
+#define ONX_MAX_PORTS 8u     /* graph inputs of a model, and as many outputs */
 #define ONX_MAX_PROFILE 256u /* operators whose cycles are kept */
 #define ONX_MODEL_HEADER 32u
 
@@ -14,7 +14,7 @@
    without a copy of it. */
 typedef struct {
     uint8_t header[ONX_FRAME_HEADER];
-    uint8_t fields[64];
+    uint8_t fields[64 + 8 * ONX_MAX_PORTS];
     uint32_t field_count;
     const uint8_t *data;
     uint32_t data_size;

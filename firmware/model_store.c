@@ -28,7 +28,9 @@ void onx_model_reopen(onx_device *device)
 {
     forget_inputs(device);
     onx_status status = onx_model_open(&device->model, onx_board_model(), ONX_BOARD_MODEL_SIZE);
-    if (status == ONX_OK && onx_model_input_count(&device->model) > ONX_MAX_PORTS) {
+    if (status == ONX_OK
+        && (onx_model_input_count(&device->model) > ONX_MAX_PORTS
+            || onx_model_output_count(&device->model) > ONX_MAX_PORTS)) {
         status = ONX_ERROR_PORT;
     }
     if (status == ONX_OK) {

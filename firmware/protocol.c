@@ -83,7 +83,16 @@ static uint8_t hello(onx_device *device)
     onx_reply_u32(device, valid ? onx_model_operator_count(model) : 0);
     onx_reply_u32(device, valid ? onx_model_input_count(model) | onx_model_output_count(model) << 16 : 0);
     if (valid) {
-        onx_reply_data(device, onx_model_name(model), strlen(onx_model_name(model)));
+        for (uint32_t i = 0; i < onx_model_input_count(model); i++) {
+            onx_reply_u32(device, (uint32_t)onx_input_size(model, i));
+        }
+        for (uint32_t i = 0; i < onx_model_output_count(model); i++) {
+            onx_reply_u32(device, (uint32_t)onx_output_size(model, i));
+        }
+        /* The name is not bounded by the format: as much of it as fits. */
+        const size_t length = strlen(onx_model_name(model));
+        const size_t room = ONX_MAX_PAYLOAD - reply->field_count;
+        onx_reply_data(device, onx_model_name(model), length < room ? length : room);
     }
     return ONX_REPLY_OK;
 }

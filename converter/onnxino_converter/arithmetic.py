@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -71,11 +72,11 @@ def fma(a: Any, b: Any, c: Any) -> Floats:
 def softmax_table(x_scale: float, length: int) -> Floats:
     """t[i] = exp((i - 255 + B) * x_scale), B = max(0, ln(FLT_MAX / length) - 5) / x_scale."""
     largest = np.finfo(F32).max
-    room = max(0.0, float(np.log(np.float64(F32(largest / F32(length))))) - 5.0)
-    shift = room / np.float64(F32(x_scale))
-    index = np.arange(256, dtype=np.float64)
+    scale = float(F32(x_scale))
+    room = max(0.0, math.log(float(F32(largest / F32(length)))) - 5.0)
+    # math.exp, because NumPy's own differs in the last bit between processors
     with np.errstate(under="ignore"):
-        return np.exp((index - 255 + shift) * np.float64(F32(x_scale))).astype(F32)
+        return np.asarray([math.exp((i - 255 + room / scale) * scale) for i in range(256)], np.float64).astype(F32)
 
 
 def softmax_factor(y_scale: float, whole: bool) -> float:

@@ -74,7 +74,9 @@ def convert(
 
 def _plain(value: Any) -> Any:
     """Lists and numbers that JSON can hold."""
-    return value if value is None or isinstance(value, str | int | float) else [float(v) for v in value]
+    if value is None or isinstance(value, str):
+        return value
+    return float(value) if np.ndim(value) == 0 else [float(v) for v in value]
 
 
 def _provenance(model: ModelProto, sha256: bytes, options: dict[str, Any]) -> Provenance:

@@ -104,7 +104,7 @@ def _number(what: str, value: Any) -> float:
 def _channel_values(what: str, value: Any) -> Any:
     if value is None:
         return None
-    values = [value] if isinstance(value, int | float) else list(value)
+    values: list[Any] = [value] if np.ndim(value) == 0 else list(value)
     if not values:
         raise ConvertError(f"preprocessing: {what} is empty", "one number, or one for each channel")
     return np.asarray([_number(what, v) for v in values], np.float32)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from onnxino.schema.model import AddForm, Exactness
+from onnxino.schema.model import Exactness
 from onnxino_converter.importer.spatial import Window
 from onnxino_converter.ir import Array, Quantization
 
@@ -65,7 +65,6 @@ class AddSpec:
     a: Quantization
     b: Quantization
     y: Quantization
-    form: AddForm
     domain: int
     clamp: Clamp
     exactness: Exactness

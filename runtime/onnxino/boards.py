@@ -1,4 +1,4 @@
-"""The boards that Onnxino knows, each a small class of constants: the address map is part of the interface (docs/format.md)."""
+"""The boards that Onnxino knows, each a small class of constants; the address map is an interface (docs/format.md)."""
 
 from __future__ import annotations
 

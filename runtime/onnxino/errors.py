@@ -1,6 +1,7 @@
 """The errors that Onnxino raises for a user's mistake: what was found, what was expected, where, and a hint.
 
-The command line prints them as `error:` and `hint:` lines and exits with 1 (2 for wrong usage); a traceback means a defect of Onnxino.
+The command line prints them as `error:` and `hint:` lines and exits with 1 (2 for wrong usage); a traceback means a
+defect of Onnxino.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -84,7 +84,19 @@ class InferenceSession:
         """The graph's outputs, in order."""
         return [_describe(port) for port in self._model.outputs]
 
-    def run(self, output_names: Sequence[str] | None, feeds: Mapping[str, Array], intermediates: bool = False) -> Any:
+    @overload
+    def run(
+        self, output_names: Sequence[str] | None, feeds: Mapping[str, Array], intermediates: Literal[False] = False
+    ) -> list[Array]: ...
+
+    @overload
+    def run(
+        self, output_names: Sequence[str] | None, feeds: Mapping[str, Array], intermediates: Literal[True]
+    ) -> RunResult: ...
+
+    def run(
+        self, output_names: Sequence[str] | None, feeds: Mapping[str, Array], intermediates: bool = False
+    ) -> list[Array] | RunResult:
         """Returns the outputs named (None: all) as list of arrays, like ONNX Runtime.
 
         feeds: one array for each input, of the type and shape that get_inputs() tells. A symbolic first dimension takes
@@ -184,7 +196,7 @@ def _read(source: str | os.PathLike[str] | bytes) -> tuple[bytes, str]:
     if isinstance(source, bytes | bytearray | memoryview):
         return bytes(source), "the model"
     path = Path(source)
-    if path.suffix == ".onnx":
+    if path.suffix.lower() == ".onnx":
         try:
             from onnxino_converter import convert
         except ImportError as error:

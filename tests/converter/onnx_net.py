@@ -60,7 +60,9 @@ class Net:
 
     def op(self, kind: str, inputs: Sequence[str], domain: str = "", **attributes: Any) -> str:
         output = self.name(kind.lower())
-        self.nodes.append(helper.make_node(kind, list(inputs), [output], name=f"node_{output}", domain=domain, **attributes))
+        self.nodes.append(
+            helper.make_node(kind, list(inputs), [output], name=f"node_{output}", domain=domain, **attributes)
+        )
         return output
 
     def zero(self, q: Q) -> Any:
@@ -122,8 +124,8 @@ class Net:
 
 
 def ort_session(model: ModelProto, save: str | None = None) -> Any:
-    """A session of the oracle. The precise option is left out where ONNX Runtime cannot load the model with it (QOperator
-    int8); machines with VNNI compute the same without."""
+    """A session of the oracle. The precise option is left out where ONNX Runtime cannot load the model with it
+    (QOperator int8); machines with VNNI compute the same without."""
     import onnxruntime
 
     onnxruntime.set_default_logger_severity(4)

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 from onnx_net import MS, Net, Q, Tensor
 
-X, Y = Q(0.02, -3), Q(0.05, 7)
 LOWEST = -128
+X, Y = Q(0.02, -3), Q(0.05, 7)
+DENSE, SUM, POOLED, CURVE, PROBABILITY = Q(0.4, 7), Q(0.03, 5), Q(0.015, 9), Q(0.01, -20), Q(1 / 256, LOWEST)
 
 
 def _weights(shape: tuple[int, ...], channel: int, per_channel: bool, seed: int = 1) -> tuple[Any, Any]:
@@ -72,7 +73,7 @@ def gemm(
     trans_b: bool = False,
     bias: str = "int",
     activation: tuple[str, dict[str, Any]] | None = None,
-    y: Q = Q(0.4, 7),
+    y: Q = DENSE,
     **attributes: Any,
 ) -> None:
     x = net.input((24,), X)
@@ -81,7 +82,13 @@ def gemm(
     amounts = np.random.default_rng(2).integers(-3000, 3000, 10).astype(np.int32)
     w_scale = scale if per_channel else scale[0]
     if net.style == "qop":
-        inputs = [x.name, *net.params(X), net.const(array), net.const(w_scale), net.const(np.zeros_like(w_scale, np.int8))]
+        inputs = [
+            x.name,
+            *net.params(X),
+            net.const(array),
+            net.const(w_scale),
+            net.const(np.zeros_like(w_scale, np.int8)),
+        ]
         inputs += [net.const(amounts) if bias != "none" else "", *net.params(y)]
         net.output(Tensor(net.op("QGemm", inputs, MS, transB=int(trans_b), **attributes), y))
         return
@@ -103,7 +110,13 @@ def matmul(net: Net, per_channel: bool, bias: str = "none", shape: tuple[int, ..
     array, scale = _weights((24, 10), 1, per_channel)
     w_scale = scale if per_channel else scale[0]
     if net.style == "qop":
-        inputs = [x.name, *net.params(X), net.const(array), net.const(w_scale), net.const(np.zeros_like(w_scale, np.int8))]
+        inputs = [
+            x.name,
+            *net.params(X),
+            net.const(array),
+            net.const(w_scale),
+            net.const(np.zeros_like(w_scale, np.int8)),
+        ]
         net.output(Tensor(net.op("QLinearMatMul", [*inputs, *net.params(y)]), y))
         return
     result = net.op("MatMul", [net.dq(x), net.dq_const(array, w_scale, 1 if per_channel else None)])
@@ -121,7 +134,7 @@ def binary(
     kind: str,
     shapes: tuple[tuple[int, ...], tuple[int, ...]] = ((3, 5, 4), (3, 5, 4)),
     constant: bool = False,
-    y: Q = Q(0.03, 5),
+    y: Q = SUM,
     activation: tuple[str, dict[str, Any]] | None = None,
 ) -> None:
     a, qb = net.input(shapes[0], X), Q(0.013, 11)
@@ -147,7 +160,17 @@ def float_scalar(net: Net, kind: str, value: float) -> None:
     net.output(net.quantize(net.op(kind, [net.dq(x), net.const(np.float32(value))]), Q(0.03, 5)))
 
 
-def spatial(net: Net, kind: str, y: Q = Q(0.015, 9), shape: tuple[int, ...] = (5, 8, 9), **attributes: Any) -> None:
+def float_constant(net: Net, kind: str, shape: tuple[int, ...]) -> None:
+    x = net.input((5, 8, 9), X)
+    values = np.random.default_rng(4).uniform(-2, 2, shape).astype(np.float32)
+    if kind == "Div":
+        values = np.where(np.abs(values) < 0.5, np.float32(0.7), values)
+    elif kind == "Mul":
+        values.ravel()[0] = 0
+    net.output(net.quantize(net.op(kind, [net.dq(x), net.const(values)]), Q(0.05, 5)))
+
+
+def spatial(net: Net, kind: str, y: Q = POOLED, shape: tuple[int, ...] = (5, 8, 9), **attributes: Any) -> None:
     x = net.input(shape, X)
     if net.style == "qop":
         inputs = [x.name, *net.params(X), *net.params(y)]
@@ -161,7 +184,7 @@ def max_pool(net: Net, same: bool = True, shape: tuple[int, ...] = (5, 8, 9), **
     net.output(net.quantize(net.op("MaxPool", [net.dq(x)], **attributes), X if same else Y))
 
 
-def unary(net: Net, kind: str, y: Q = Q(0.01, -20), shape: tuple[int, ...] = (4, 64), **attributes: Any) -> None:
+def unary(net: Net, kind: str, y: Q = CURVE, shape: tuple[int, ...] = (4, 64), **attributes: Any) -> None:
     x, qx = net.input(shape, Q(0.05, -3)), Q(0.05, -3)
     if net.style == "qop":
         inputs = [x.name, *net.params(qx), *net.params(y)]
@@ -170,7 +193,9 @@ def unary(net: Net, kind: str, y: Q = Q(0.01, -20), shape: tuple[int, ...] = (4,
     net.output(net.quantize(activate(net, net.dq(x), kind, attributes), y))
 
 
-def softmax(net: Net, shape: tuple[int, ...] = (10,), scale: float = 0.1, y: Q = Q(1 / 256, LOWEST), **attributes: Any) -> None:
+def softmax(
+    net: Net, shape: tuple[int, ...] = (10,), scale: float = 0.1, y: Q = PROBABILITY, **attributes: Any
+) -> None:
     qx = Q(scale, 4)
     x = net.input(shape, qx)
     if net.style == "qop":
@@ -264,7 +289,9 @@ BOTH_PLAIN: dict[str, Build] = {
     ),
     "average pool ceil": lambda n: spatial(n, "AveragePool", kernel_shape=[3, 3], strides=[2, 2], ceil_mode=1),
     "average pool whole image": lambda n: spatial(n, "AveragePool", kernel_shape=[8, 9]),
-    "average pool same": lambda n: spatial(n, "AveragePool", kernel_shape=[3, 3], strides=[2, 2], auto_pad="SAME_UPPER"),
+    "average pool same": lambda n: spatial(
+        n, "AveragePool", kernel_shape=[3, 3], strides=[2, 2], auto_pad="SAME_UPPER"
+    ),
     "global average pool": lambda n: spatial(n, "GlobalAveragePool"),
     "sigmoid": lambda n: unary(n, "Sigmoid", Q(1 / 256, LOWEST)),
     "leaky relu": lambda n: unary(n, "LeakyRelu", alpha=0.2),
@@ -272,6 +299,7 @@ BOTH_PLAIN: dict[str, Build] = {
     "softmax long": lambda n: softmax(n, (300,), 0.03),
     "softmax coarse output": lambda n: softmax(n, (10,), 0.1, Q(0.0041, -100)),
     "softmax wide": lambda n: softmax(n, (10,), 2.0),
+    "softmax of one": lambda n: softmax(n, (4, 1), y=Q(1 / 200, -100)),
     "softmax middle axis": lambda n: softmax(n, (6, 5), 0.1, axis=1),
     "concat channels": lambda n: concat(n),
     "concat last": lambda n: concat(n, 3),
@@ -304,6 +332,13 @@ QDQ_PLAIN: dict[str, Build] = {
     "mul float scalar": lambda n: float_scalar(n, "Mul", 1.7),
     "sub float scalar": lambda n: float_scalar(n, "Sub", 0.37),
     "div float scalar": lambda n: float_scalar(n, "Div", 3.0),
+    "add float channels": lambda n: float_constant(n, "Add", (5, 1, 1)),
+    "add float last axis": lambda n: float_constant(n, "Add", (9,)),
+    "mul float channels": lambda n: float_constant(n, "Mul", (5, 1, 1)),
+    "mul float every element": lambda n: float_constant(n, "Mul", (5, 8, 9)),
+    "sub float channels": lambda n: float_constant(n, "Sub", (5, 1, 1)),
+    "div float rows": lambda n: float_constant(n, "Div", (8, 1)),
+    "mul constant scalar": lambda n: binary(n, "Mul", ((3, 5, 4), (1, 1, 1)), constant=True),
     "average pool relu": lambda n: spatial(n, "AveragePool", kernel_shape=[2, 2]),
     "reduce mean": lambda n: spatial(n, "ReduceMean", axes=[2, 3], keepdims=1),
     "reduce mean squeezed": lambda n: spatial(n, "ReduceMean", axes=[2, 3], keepdims=0),

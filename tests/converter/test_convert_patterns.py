@@ -66,4 +66,6 @@ def test_pattern(name: str, style: str, build: Callable[[Net], None], unsigned: 
     except OnnxinoError as error:
         pytest.fail(f"refused: {error.message}")
     allowed = 1 if Exactness.Step in exactness else 0
-    assert int(different.max()) <= allowed, f"{(different > allowed).sum()} of {different.size}, {different.max()} steps"
+    assert int(different.max()) <= allowed, (
+        f"{(different > allowed).sum()} of {different.size}, {different.max()} steps"
+    )

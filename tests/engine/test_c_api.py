@@ -5,13 +5,16 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
+import engine_models as em
 import numpy as np
 import pytest
 
 from onnxino import InferenceSession
 from onnxino.backends.c import PACKAGE
+from onnxino.schema.codec import encode
 from onnxino_converter import convert
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -21,7 +24,7 @@ FLAGS = ["-std=c11", "-O2", "-ffp-contract=off", "-Wall", "-Wextra", "-Wconversi
 
 
 @pytest.fixture(scope="module")
-def build(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """main.c, digits.c and digits.h as a reader of the document has them."""
     folder = tmp_path_factory.mktemp("program")
     converted = convert(ROOT / "examples" / "digits" / "digits_int8.onnx", name="digits")
@@ -32,21 +35,21 @@ def build(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def sources(build: Path) -> list[str]:
-    own = [build / "main.c", build / "digits.c"]
+def sources(project: Path) -> list[str]:
+    own = [project / "main.c", project / "digits.c"]
     return [str(path) for path in [*own, *PACKAGE.glob("engine/*.c"), *PACKAGE.glob("ops/*.c")]]
 
 
-def test_the_smallest_program(build: Path) -> None:
+def test_the_smallest_program(project: Path) -> None:
     compiler = shutil.which("cc") or shutil.which("gcc")
     if compiler is None:
         pytest.skip("no C compiler")
-    program = build / "digits"
+    program = project / "digits"
     subprocess.run(
-        [compiler, *FLAGS, f"-I{PACKAGE}", f"-I{build}", *sources(build), "-lm", "-o", str(program)], check=True
+        [compiler, *FLAGS, f"-I{PACKAGE}", f"-I{project}", *sources(project), "-lm", "-o", str(program)], check=True
     )
     images = np.load(ROOT / "examples" / "digits" / "digits_test.npz")["images"][::50]
-    session = InferenceSession(build / "digits.oxm")
+    session = InferenceSession(project / "digits.oxm")
     name = session.get_inputs()[0].name
     found: list[int] = []
     for image in images:
@@ -59,26 +62,32 @@ def test_the_smallest_program(build: Path) -> None:
     assert len(set(found)) > 5
 
 
-def test_the_smallest_program_links_for_a_cortex_m4(build: Path) -> None:
+def test_the_smallest_program_links_for_a_cortex_m4(project: Path) -> None:
     if shutil.which("arm-none-eabi-gcc") is None:
         pytest.skip("arm-none-eabi-gcc is not installed")
     target = ["-mcpu=cortex-m4", "-mthumb", "-mfloat-abi=hard", "-mfpu=fpv4-sp-d16", "--specs=nosys.specs"]
-    command = ["arm-none-eabi-gcc", *FLAGS, *target, f"-I{PACKAGE}", f"-I{build}", *sources(build), "-lm"]
-    done = subprocess.run([*command, "-o", str(build / "arm.elf")], capture_output=True, text=True, check=False)
+    command = ["arm-none-eabi-gcc", *FLAGS, *target, f"-I{PACKAGE}", f"-I{project}", *sources(project), "-lm"]
+    done = subprocess.run([*command, "-o", str(project / "arm.elf")], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
 
 
-def test_the_hook_compiles(build: Path) -> None:
+def test_the_hook_compiles(project: Path) -> None:
     if shutil.which("gcc") is None:
         pytest.skip("gcc is not installed")
-    source = build / "hook.c"
+    source = project / "hook.c"
     source.write_text(
         '#include "engine/onnxino.h"\nextern struct { uint32_t CYCCNT; } *DWT;\nonx_hook use(void);\n'
         + HOOK
         + "onx_hook use(void) { return profile; }\n",
         encoding="utf-8",
     )
-    subprocess.run(["gcc", *FLAGS, f"-I{PACKAGE}", "-c", str(source), "-o", str(build / "hook.o")], check=True)
+    subprocess.run(["gcc", *FLAGS, f"-I{PACKAGE}", "-c", str(source), "-o", str(project / "hook.o")], check=True)
+
+
+def test_public_functions_used_rightly_and_wrongly(api: Callable[..., str], tmp_path: Path) -> None:
+    path = tmp_path / "zoo.oxm"
+    path.write_bytes(encode(em.zoo()))
+    assert api(path) == "ok\n"
 
 
 def test_every_function_and_status_is_documented() -> None:

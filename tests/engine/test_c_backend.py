@@ -98,6 +98,18 @@ def test_non_contiguous_inputs() -> None:
     np.testing.assert_array_equal(runner.run([np.asfortranarray(IMAGE)])[0], runner.run([IMAGE])[0])
 
 
+def test_a_large_batch_runs_in_pieces() -> None:
+    many = np.random.default_rng(2).integers(-128, 128, (2 * backend.CHUNK + 3, 1, 6, 5, 3), np.int8)
+    runner = zoo()
+    whole = runner.run([many])
+    every = runner.run_all([many])
+    for i in (0, backend.CHUNK - 1, backend.CHUNK, 2 * backend.CHUNK + 2):
+        alone = runner.run([many[i : i + 1]])
+        for port, (large, single) in zip((13, 14), zip(whole, alone, strict=True), strict=True):
+            np.testing.assert_array_equal(large[i], single[0])
+            np.testing.assert_array_equal(every[port][i], single[0])
+
+
 def test_an_empty_batch() -> None:
     assert [y.shape for y in zoo().run([IMAGE[:0]])] == [(0, 1, 6), (0, 1, 1, 1, 8)]
 

@@ -6,6 +6,7 @@ import ctypes
 import random
 import struct
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import engine_models as em
@@ -18,6 +19,7 @@ from onnxino.model import load_model
 from onnxino.schema import model as s
 from onnxino.schema.codec import encode, seal
 
+GOLDEN = Path(__file__).parent.parent / "golden"
 OK, TRUNCATED, MAGIC, VERSION, HEADER, CRC, STRUCTURE = 0, -3, -4, -5, -6, -7, -8
 TENSOR, PORT, OPERATOR, UNSUPPORTED, ORDER, PLAN, ARENA_SIZE = -9, -10, -11, -12, -13, -14, -15
 
@@ -253,6 +255,11 @@ def test_meaning(name: str) -> None:
     data = encode(model)
     assert verdict(data)[0] == status
     assert (python_refusal(data) is None) == (status == OK)
+
+
+@pytest.mark.parametrize("path", sorted(GOLDEN.glob("*.oxm")), ids=lambda path: path.name)
+def test_golden_files_are_accepted(path: Path) -> None:
+    assert verdict(path.read_bytes())[0] == OK
 
 
 def test_place_of_an_error() -> None:

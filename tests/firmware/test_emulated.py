@@ -1,4 +1,4 @@
-"""The image of both compilers in the emulated board: hello, load, inference, profile, reset, loss of power, damage, overrun."""
+"""The image of both compilers in the emulated board: load, inference, profile, reset, damage, overrun, faults."""
 
 from __future__ import annotations
 
@@ -9,14 +9,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from models import INPUT, OUTPUT, dense_model, expected_output
+
+from tests.engine.engine_models import zoo
+from tests.firmware.models import INPUT, OUTPUT, dense_model, expected_output
 
 pytest.importorskip("unicorn", reason="the emulator needs unicorn")
 
+from onnxino.backends import open_backend
 from onnxino.boards import NANO33BLE
 from onnxino.errors import LinkError
+from onnxino.model import load_model
+from onnxino.schema.codec import encode
 from onnxino_tools.build import build_firmware, firmware_image
 from onnxino_tools.emulator import EmulatorTransport, Machine
+from onnxino_tools.emulator.symbols import Symbols
 from onnxino_tools.link import DeviceError, DeviceLink
 from onnxino_tools.protocol import MAX_PAYLOAD, REPLY, Command, Decoder, Frame, Status
 
@@ -42,7 +48,11 @@ def test_a_device_from_empty_to_result(image: bytes) -> None:
     hello = link.hello()
     assert not hello.model_valid
     assert (hello.arena_size, hello.model_region_size) == (NANO33BLE.arena_size, NANO33BLE.model_size)
-    assert (hello.board_id, hello.clock_hz, hello.page_size) == (NANO33BLE.board_id, NANO33BLE.clock_hz, NANO33BLE.page_size)
+    assert (hello.board_id, hello.clock_hz, hello.page_size) == (
+        NANO33BLE.board_id,
+        NANO33BLE.clock_hz,
+        NANO33BLE.page_size,
+    )
     link.load_model(MODEL)
     hello = link.hello()
     assert (hello.model_name, hello.model_valid) == ("dense", True)
@@ -97,6 +107,13 @@ def test_a_flipped_bit_is_refused(image: bytes, at: int) -> None:
     assert not link.hello().model_valid
 
 
+def _function(elf: bytes, name: str) -> int:
+    """The address of a function, from the ELF's symbols."""
+    symbols = Symbols(elf)
+    text = range(NANO33BLE.image_address, NANO33BLE.image_address + NANO33BLE.image_size, 2)
+    return next(address for address in text if symbols.name(address) == name)
+
+
 def _answers(machine: Machine, data: bytes) -> list[Frame]:
     transport = EmulatorTransport(machine)
     transport.write(data)
@@ -125,6 +142,30 @@ def test_the_receiver_recovers_from_more_than_it_holds(image: bytes) -> None:
         assert link.echo(bytes([i]) * 500) == bytes([i]) * 500
 
 
+def test_bytes_at_the_lines_own_speed_are_not_lost(image: bytes) -> None:
+    link = _link(Machine(image, baud_pacing=True))
+    for size in (0, 1, 300, MAX_PAYLOAD, MAX_PAYLOAD, MAX_PAYLOAD):
+        data = bytes((i * 5 + size) & 255 for i in range(size))
+        assert link.echo(data) == data
+    assert (link.retries, link.damaged_frames) == (0, 0)
+
+
+@pytest.mark.skipif(find_spec("ziglang") is None, reason="ziglang is not installed")
+def test_a_fault_is_reported_and_the_device_starts_again(tmp_path: Path) -> None:
+    # An undefined instruction in the place of the first instruction of onx_profile.
+    path = build_firmware(tmp_path)
+    address = _function(path.with_suffix(".elf").read_bytes(), "onx_profile")
+    broken = bytearray(path.read_bytes())
+    broken[address - NANO33BLE.image_address : address - NANO33BLE.image_address + 2] = b"\x00\xde"
+    machine = Machine(bytes(broken), MODEL, faults="deliver")
+    link = _link(machine)
+    link.infer(SAMPLES[0].tobytes(), [OUTPUT])
+    with pytest.raises(LinkError, match=rf"fault while reading the profile: .*pc 0x{address:08X}.*CFSR 0x00010000"):
+        link.profile()
+    assert link.hello().model_name == "dense"
+    assert machine.resets == 1
+
+
 def test_a_repeated_inference_is_answered_but_not_run(image: bytes) -> None:
     machine = Machine(image, MODEL)
     link = _link(machine)
@@ -136,6 +177,18 @@ def test_a_repeated_inference_is_answered_but_not_run(image: bytes) -> None:
     first, second = _answers(machine, request + request)
     assert first == second
     assert (first.type, first.status) == (Command.INFER | REPLY, Status.OK)
+
+
+def test_every_operator_gives_the_references_bytes_with_either_compiler(image: bytes) -> None:
+    data = encode(zoo())
+    model = load_model(data)
+    inputs = [np.random.default_rng(7).integers(-128, 128, (8, 1, 6, 5, 3)).astype(np.int8)]
+    outputs = open_backend("numpy", model, data).run(inputs)
+    link = _link(Machine(image, data))
+    for sample in range(8):
+        found = link.infer(inputs[0][sample].tobytes(), [output[sample].size for output in outputs]).output
+        assert found == b"".join(output[sample].tobytes() for output in outputs)
+    assert len(link.profile()) == len(model.operators)
 
 
 def test_the_committed_image_infers(tmp_path: Path) -> None:

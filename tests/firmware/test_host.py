@@ -10,12 +10,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from host_device import HostDevice, compile_firmware
-from models import INPUT, OUTPUT, dense_model, expected_output
 
 from onnxino.errors import LinkError
 from onnxino_tools.link import DeviceError, DeviceLink
 from onnxino_tools.protocol import MAX_PAYLOAD, REPLY, Command, Decoder, Event, Frame, Status, cobs_encode
+from tests.firmware.host_device import HostDevice, compile_firmware
+from tests.firmware.models import INPUT, OUTPUT, dense_model, expected_output
 
 MODEL = dense_model()
 SAMPLE = np.random.default_rng(3).integers(-128, 128, INPUT).astype(np.int8)
@@ -69,12 +69,12 @@ def test_load_infer_profile_reset(start: Start) -> None:
     link.load_model(MODEL)
     hello = link.hello()
     assert hello.model_valid
-    assert (hello.model_name, hello.model_size, hello.operators, hello.inputs, hello.outputs) == (
+    assert (hello.model_name, hello.model_size, hello.operators, hello.input_sizes, hello.output_sizes) == (
         "dense",
         len(MODEL),
         2,
-        1,
-        1,
+        (INPUT,),
+        (OUTPUT,),
     )
     assert hello.model_crc == int.from_bytes(MODEL[16:20], "little")
     assert link.has_model(MODEL)

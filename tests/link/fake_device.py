@@ -90,7 +90,7 @@ class FakeDevice:
             0,
             2,
             ports,
-        ) + (b"fake" if self.valid else b"")
+        ) + (struct.pack("<II", self.size, self.size) + b"fake" if self.valid else b"")
 
     def _echo(self, payload: bytes) -> tuple[int, bytes]:
         return Status.OK, payload

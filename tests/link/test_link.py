@@ -7,11 +7,11 @@ import struct
 from collections.abc import Callable
 
 import pytest
-from fake_device import FakeDevice, fake_model
 
 from onnxino.errors import LinkError, ModelError
 from onnxino_tools.link import DeviceError, DeviceLink
 from onnxino_tools.protocol import REPLY, STATUS_TEXT, Command, Event, Frame, Status
+from tests.link.fake_device import FakeDevice, fake_model
 
 MODEL = fake_model()
 INPUT = bytes(i * 3 & 255 for i in range(3000))
@@ -212,9 +212,18 @@ def test_a_hello_that_cannot_be_read(device: FakeDevice, link: DeviceLink) -> No
         link.hello()
 
 
+@pytest.mark.parametrize("payload", [b"", b"abc"])
+def test_answers_that_are_too_short(device: FakeDevice, link: DeviceLink, payload: bytes) -> None:
+    device._run = lambda command, _: (0, payload)  # type: ignore[method-assign]
+    for call in (lambda: link.infer(b"x"), link.profile):
+        with pytest.raises(LinkError, match=f"has {len(payload)} bytes, too few"):
+            call()
+
+
 def test_reset_waits_for_the_device(device: FakeDevice, link: DeviceLink) -> None:
     link.load_model(MODEL)
-    assert link.reset().model_name == "fake"
+    hello = link.reset()
+    assert (hello.model_name, hello.input_sizes, hello.output_sizes) == ("fake", (3000,), (3000,))
     with link:
         pass
     assert device.closed

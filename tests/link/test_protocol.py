@@ -134,3 +134,5 @@ def test_a_stated_size_that_differs_is_refused() -> None:
 def test_a_hello_that_is_too_short_is_refused() -> None:
     with pytest.raises(FrameError, match="10 bytes"):
         Hello.parse(bytes(10))
+    with pytest.raises(FrameError, match="sizes of 3 inputs and outputs"):
+        Hello.parse(bytes(60) + b"\1\0\2\0" + bytes(11))

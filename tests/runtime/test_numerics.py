@@ -115,6 +115,20 @@ def test_float32_accumulates_only_where_it_is_exact(weights: list[list[int]], bi
     assert numerics.accumulator_type(np.array(weights, np.int8), np.array([bias], np.int32)) is expected
 
 
+@pytest.mark.parametrize(
+    "shape", [(1, 5, 3), (1000, 144, 16), (113, 144, 16), (7, 600, 300), (5, 512, 512), (40, 64, 64)]
+)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_matrix_product_in_blocks(shape: tuple[int, int, int], dtype: type) -> None:
+    """One block, blocks with and without a rest, and matrices so large that a block has one row or none."""
+    rows, depth, columns = shape
+    rng = np.random.default_rng(5)
+    a, b = rng.integers(-9, 10, (rows, depth)), rng.integers(-9, 10, (depth, columns))
+    found = numerics.matrix_product(a.astype(dtype), b.astype(dtype))
+    assert found.dtype == dtype
+    assert np.array_equal(found, a @ b)
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_requantize_rounds_ties_to_even_before_it_adds_the_zero_point(dtype: type) -> None:
     to = Requantization(scale=np.array([0.5], f32), zero_point=1)

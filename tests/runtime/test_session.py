@@ -317,3 +317,12 @@ def test_port_without_dimension_names_is_called_n() -> None:
     model = network()
     model.inputs[0] = Port(name="image", tensor=0, type=INT8, shape=model.inputs[0].shape, perm=perm(0, 2, 3, 1))
     assert InferenceSession(encode(model)).get_inputs()[0].shape == ["N", 2, 4, 5]
+
+
+def test_a_large_batch_is_computed_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The pieces of 2, 2 and 1 samples are put together again."""
+    from onnxino.backends import numpy_backend
+
+    monkeypatch.setattr(numpy_backend, "CHUNK_BYTES", 2 * 60)
+    x = images(5)
+    assert np.array_equal(InferenceSession(encode(network())).run(None, {"image": x})[0], expected(x)[1])

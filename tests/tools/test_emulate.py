@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -13,8 +14,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from onnxino.errors import LinkError, OnnxinoError
 from onnxino_tools.emulator_process import EmulatorProcess
 from onnxino_tools.examples import example
+from onnxino_tools.socket_transport import SocketTransport
 from tests.tools.conftest import Command, tiny_arrays
 
 pytest.importorskip("unicorn")
@@ -116,3 +119,29 @@ def test_without_unicorn(onnxino: Command, monkeypatch: pytest.MonkeyPatch, argv
     assert code == 1
     assert "error: the emulator needs the extra 'emulator'" in err
     assert "hint: pip install 'onnxino[emulator]'" in err
+
+
+def test_an_emulator_that_does_not_start(tmp_path: Path) -> None:
+    """Its own words are passed on."""
+    (tmp_path / "image.bin").write_bytes(b"no image")
+    with pytest.raises(OnnxinoError) as error:
+        EmulatorProcess(tmp_path / "image.bin", tmp_path)
+    assert error.value.message.startswith("the emulator did not start: ")
+    assert len(error.value.message) > len("the emulator did not start: ")
+
+
+def test_a_port_that_closes() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        transport = SocketTransport(f"socket://127.0.0.1:{server.getsockname()[1]}")
+        peer, _ = server.accept()
+        peer.sendall(b"ab")
+        assert transport.read(1.0) == b"ab"
+        assert transport.read(0) == b""
+        transport.write(b"cd")
+        assert peer.recv(2) == b"cd"
+        peer.close()
+        with pytest.raises(LinkError, match="broke: closed by the other side"):
+            transport.read(1.0)
+        transport.close()
+        with pytest.raises(LinkError, match="broke"):
+            transport.write(b"ef")

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from onnxino.schema.codec import encode
+from onnxino_tools.examples import example
 from tests.tools.conftest import Command
 from tests.tools.models import tiny_model
 
@@ -101,3 +102,15 @@ def test_a_model_without_image_input(onnxino: Command, tmp_path: Path, pictures:
     code, _, err = onnxino("run", tmp_path / "m.oxm", pictures / "0.png")
     assert code == 1
     assert "input 'x' of shape [?, 16] is not the shape of an image" in err
+
+
+def test_an_onnx_file_is_converted_on_the_fly(onnxino: Command) -> None:
+    code, out, err = onnxino(
+        "run", example("digits", "digits_int8.onnx"), example("digits", "digits_test.npz"), "--json"
+    )
+    answers = json.loads(out)["images"]
+    assert code == 0
+    assert "model: digits_int8.onnx converted on the fly" in err
+    labels = np.load(example("digits", "digits_test.npz"))["labels"]
+    right = sum(a["prediction"] == label for a, label in zip(answers, labels, strict=True))
+    assert right == 987

@@ -225,3 +225,31 @@ def test_a_model_that_is_not_there(onnxino: Command, tiny_data: Path) -> None:
     code, _, err = onnxino("serial-eval", "--port", "emulator", "--model", "none.oxm", "--data", tiny_data)
     assert code == 1
     assert "error: there is no model 'none.oxm'\nhint: onnxino convert" in err
+
+
+def test_a_folder_of_class_folders(onnxino: Command, connect: Connect, tiny: Path, tmp_path: Path) -> None:
+    """The images are larger than the model's input; classes are named by the folders."""
+    image = pytest.importorskip("PIL.Image")
+    connect(FakeLink())
+    for i, name in enumerate(("a", "b", "c")):
+        (tmp_path / "set" / "val" / name).mkdir(parents=True)
+        pixels = np.zeros((8, 8), np.uint8)
+        pixels[2 * i : 2 * i + 2] = 255
+        image.fromarray(pixels).save(tmp_path / "set" / "val" / name / "1.png")
+    argv = ["serial-eval", "--port", "P", "--model", tiny, "--data", tmp_path / "set"]
+    code, out, _ = onnxino(*argv, "--split", "val", "--resize", "stretch")
+    assert code == 0
+    assert "accuracy         100.00% (3 of 3)" in out
+    code, _, err = onnxino(*argv, "--split", "test")
+    assert code == 1
+    assert "has no folder 'test'" in err
+    assert "found: val" in err
+
+
+def test_pixel_options_reach_the_model(onnxino: Command, connect: Connect, tiny: Path, tiny_data: Path) -> None:
+    connect(FakeLink())
+    argv = ["serial-eval", "--port", "P", "--model", tiny, "--data", tiny_data]
+    code, out, err = onnxino(*argv, "--scale", "-0.00392157", "--mean", "-1", "--json")
+    assert code == 0
+    assert "(pixel * scale - mean) / std as given, float32 NHWC 4x4x1" in err
+    assert json.loads(out)["accuracy"] < 0.5  # black and white are exchanged

@@ -36,7 +36,9 @@ class EmulatorProcess:
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=log,
-                **_OWN_GROUP,
+                # Ctrl-C is for the program that evaluates: it reports what is done, and then ends the emulator.
+                start_new_session=os.name != "nt",
+                creationflags=0x200 if os.name == "nt" else 0,
             )
         try:
             self.port = self._wait()
@@ -87,7 +89,3 @@ class EmulatorProcess:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-
-# Ctrl-C is for the program that evaluates: it reports what is done, and then ends the emulator.
-_OWN_GROUP = {"creationflags": 0x200} if os.name == "nt" else {"start_new_session": True}

@@ -149,25 +149,36 @@ class DeviceLink:
         )
 
     def _answer(self, frame: Frame, wait: float, doing: str) -> Frame | None:
-        """The answer to `frame`; None after `wait` seconds, or soon after the device says that it received garbage."""
-        deadline = time.monotonic() + wait
-        while (left := deadline - time.monotonic()) > 0:
-            for got in self._decoder.feed(self.transport.read(left)):
-                if got.type == Event.FAULT | REPLY:
-                    raise _fault(got, doing)
-                if got.type == Event.BAD_FRAME | REPLY:
+        """The answer to `frame`; None after `wait` seconds, or soon after the device says that it received garbage.
+
+        Only the transport's own clock says that time is up (the emulator's is not ours), unless bytes come without end.
+        """
+        start = time.monotonic()
+        deadline, left = start + wait, wait
+        while time.monotonic() < start + 10 * wait:
+            data = self.transport.read(left)
+            if not data:
+                return None
+            for got in self._decoder.feed(data):
+                if self._is_garbage_report(got, doing):
                     # That may have been noise before our frame, so that its answer still follows.
-                    deadline = min(deadline, time.monotonic() + AFTER_GARBAGE)
-                    continue
-                if got.version != VERSION:
-                    raise LinkError(
-                        f"the device speaks version {got.version} of the protocol, this program version {VERSION}",
-                        "install the firmware that came with this version of Onnxino",
-                    )
-                if got.type == frame.type | REPLY and got.sequence == frame.sequence:
+                    deadline = 0
+                elif got.type == frame.type | REPLY and got.sequence == frame.sequence:
                     return got
                 # else: the late answer to an earlier attempt
+            left = max(deadline - time.monotonic(), AFTER_GARBAGE)
         return None
+
+    def _is_garbage_report(self, got: Frame, doing: str) -> bool:
+        """Also raises LinkError for a fault or another version of the protocol."""
+        if got.type == Event.FAULT | REPLY:
+            raise _fault(got, doing)
+        if got.version != VERSION:
+            raise LinkError(
+                f"the device speaks version {got.version} of the protocol, this program version {VERSION}",
+                "install the firmware that came with this version of Onnxino",
+            )
+        return got.type == Event.BAD_FRAME | REPLY
 
     # ------------------------------------------------------------------ commands
 
@@ -258,7 +269,7 @@ class DeviceLink:
             self.retries += 1
             answer = self._infer(pieces)
             self.errors_recovered += 1
-        cycles, microseconds = struct.unpack_from("<QI", answer)
+        cycles, microseconds = _unpack("<QI", answer, "the inference")
         return InferResult(self._outputs(answer[12:], output_sizes), cycles, microseconds)
 
     def _infer(self, inputs: list[bytes]) -> bytes:
@@ -293,7 +304,8 @@ class DeviceLink:
         cycles: list[int] = []
         while True:
             answer = self.request(Command.PROFILE, struct.pack("<I", len(cycles)), doing="reading the profile")
-            total, *more = struct.unpack(f"<{len(answer) // 4}I", answer)
+            (total,) = _unpack("<I", answer, "the profile")
+            more = struct.unpack(f"<{len(answer) // 4 - 1}I", answer[4 : len(answer) // 4 * 4])
             cycles += more
             if not more or len(cycles) >= total:
                 return list(enumerate(cycles))
@@ -312,6 +324,13 @@ class DeviceLink:
             except LinkError:
                 if time.monotonic() > deadline:
                     raise
+
+
+def _unpack(form: str, answer: bytes, what: str) -> tuple[int, ...]:
+    try:
+        return struct.unpack_from(form, answer)
+    except struct.error:
+        raise LinkError(f"the device's answer about {what} has {len(answer)} bytes, too few") from None
 
 
 def _fault(frame: Frame, doing: str) -> LinkError:

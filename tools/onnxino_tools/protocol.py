@@ -194,8 +194,8 @@ class Hello:
     model_crc: int  # CRC-32 in the model's header
     model_arena_size: int
     operators: int
-    inputs: int
-    outputs: int
+    input_sizes: tuple[int, ...]
+    output_sizes: tuple[int, ...]
     model_name: str
 
     @property
@@ -211,6 +211,10 @@ class Hello:
         values = _HELLO.unpack_from(payload)
         version, board, max_payload, firmware, device = values[:5]
         clock, arena, region, page, stack, free, status, size, crc, model_arena, operators, ports = values[5:]
+        inputs, count = ports & 0xFFFF, (ports & 0xFFFF) + (ports >> 16)
+        if len(payload) < _HELLO.size + 4 * count:
+            raise FrameError(f"the answer to hello ends within the sizes of {count} inputs and outputs")
+        sizes = struct.unpack_from(f"<{count}I", payload, _HELLO.size)
         return Hello(
             protocol_version=version,
             board_id=board,
@@ -228,7 +232,7 @@ class Hello:
             model_crc=crc,
             model_arena_size=model_arena,
             operators=operators,
-            inputs=ports & 0xFFFF,
-            outputs=ports >> 16,
-            model_name=payload[_HELLO.size :].decode("utf-8", "replace"),
+            input_sizes=sizes[:inputs],
+            output_sizes=sizes[inputs:],
+            model_name=payload[_HELLO.size + 4 * count :].decode("utf-8", "replace"),
         )

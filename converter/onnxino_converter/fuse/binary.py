@@ -2,23 +2,36 @@
 
 from __future__ import annotations
 
+import numpy as np
+from numpy.typing import NDArray
+
 from onnxino.ops.add import exchanges_operands
-from onnxino.schema.model import AddForm, Exactness
+from onnxino.schema.model import Exactness
+from onnxino_converter.arithmetic import F32, all_device_values, fma
+from onnxino_converter.fuse.affine import affine_nodes
 from onnxino_converter.fuse.operands import Operand, Pattern, device_bytes
 from onnxino_converter.ir import Graph, Node, Quantization, Value
-from onnxino_converter.quantized import AddSpec, Clamp, MulSpec
+from onnxino_converter.quantized import AddSpec, Clamp, LookupSpec, MulSpec
 
 
 def fuse_add(pattern: Pattern) -> list[Node]:
+    affine = affine_nodes(pattern)
+    if affine is not None:
+        return affine
     a, b = _both(pattern)
     domain, exactness = pattern.arithmetic([a, b], "any")
-    return add_nodes(pattern.graph, pattern.head, a, b, pattern.y, pattern.result, domain, pattern.clamp, exactness)
+    y, result = pattern.y, pattern.result
+    return add_nodes(pattern.graph, pattern.head, a, b, y, result, domain, pattern.clamp, exactness)
 
 
 def fuse_mul(pattern: Pattern) -> list[Node]:
+    affine = affine_nodes(pattern)
+    if affine is not None:
+        return affine
     a, b = _both(pattern)
     domain, exactness = pattern.arithmetic([a, b], "any")
-    return mul_nodes(pattern.graph, pattern.head, a, b, pattern.y, pattern.result, domain, pattern.clamp, exactness)
+    y, result = pattern.y, pattern.result
+    return mul_nodes(pattern.graph, pattern.head, a, b, y, result, domain, pattern.clamp, exactness)
 
 
 def _both(pattern: Pattern) -> tuple[Operand, Operand]:
@@ -48,7 +61,11 @@ def add_nodes(
     if exchanges_operands(a.value.shape, b.value.shape):
         a, b, qa, qb = b, a, qb, qa
     result.quantization = y
-    spec = AddSpec(qa, qb, y, AddForm.General, domain, clamp, exactness)
+    spec = AddSpec(qa, qb, y, domain, clamp, exactness)
+    scalar = _scalar(b)
+    if scalar is not None and a.value.shape == result.shape:
+        table = _add_table(spec, scalar)
+        return [Node("Lookup", node.name, [a.value], [result], spec=LookupSpec(table, exactness))]
     inputs: list[Value | None] = [device_operand(graph, a, qa), device_operand(graph, b, qb)]
     return [Node("Add", node.name, inputs, [result], spec=spec)]
 
@@ -64,7 +81,52 @@ def mul_nodes(
     clamp: Clamp,
     exactness: Exactness,
 ) -> list[Node]:
+    if _scalar(a) is not None:
+        a, b = b, a
     qa, qb = a.quantization(node), b.quantization(node)
     result.quantization = y
+    spec = MulSpec(qa, qb, y, domain, clamp, exactness)
+    scalar = _scalar(b)
+    if scalar is not None and a.value.shape == result.shape:
+        table = _mul_table(spec, scalar)
+        return [Node("Lookup", node.name, [a.value], [result], spec=LookupSpec(table, exactness))]
     inputs: list[Value | None] = [device_operand(graph, a, qa), device_operand(graph, b, qb)]
-    return [Node("Mul", node.name, inputs, [result], spec=MulSpec(qa, qb, y, domain, clamp, exactness))]
+    return [Node("Mul", node.name, inputs, [result], spec=spec)]
+
+
+def _scalar(operand: Operand) -> int | None:
+    """The device value of a constant with one element."""
+    if operand.constant is None or operand.constant.size != 1:
+        return None
+    return int(device_bytes(operand.constant).ravel()[0])
+
+
+def add_constant(spec: AddSpec) -> tuple[np.float32, np.float32, np.float32]:
+    """scale_a, scale_b and constant = zy - fma(scale_a, za, scale_b * zb), zero points in the domain."""
+    scale_a, scale_b = F32(spec.a.scale) / F32(spec.y.scale), F32(spec.b.scale) / F32(spec.y.scale)
+    za, zb, zy = (F32(q.device_zero_point + spec.domain) for q in (spec.a, spec.b, spec.y))
+    return scale_a, scale_b, F32(zy - fma(scale_a, za, scale_b * zb))
+
+
+def mul_scale(spec: MulSpec) -> np.float32:
+    return F32(F32(spec.a.scale) * F32(spec.b.scale) / F32(spec.y.scale))
+
+
+def _add_table(spec: AddSpec, scalar: int) -> NDArray[np.int8]:
+    """rint(fma(a, scale_a, fma(b, scale_b, constant))) for all a."""
+    scale_a, scale_b, constant = add_constant(spec)
+    a = (all_device_values().astype(np.int32) + spec.domain).astype(F32)
+    shift = fma(F32(scalar + spec.domain), scale_b, constant)
+    return _stored(fma(a, scale_a, shift), spec.domain, spec.clamp)
+
+
+def _mul_table(spec: MulSpec, scalar: int) -> NDArray[np.int8]:
+    """rint(f32((a - za) * (b - zb)) * scale + f32(zy)) for all a."""
+    a = all_device_values().astype(np.int32) - spec.a.device_zero_point
+    product = (a * (scalar - spec.b.device_zero_point)).astype(F32)
+    return _stored(product * mul_scale(spec) + F32(spec.y.device_zero_point + spec.domain), spec.domain, spec.clamp)
+
+
+def _stored(values: NDArray[np.float32], domain: int, clamp: Clamp) -> NDArray[np.int8]:
+    whole = np.rint(np.clip(values, -(2.0**20), 2.0**20)).astype(np.int32) - domain
+    return np.clip(whole, clamp.minimum, clamp.maximum).astype(np.int8)

@@ -26,9 +26,7 @@ def average_pool_node(
     window: Window = node.attributes["window"]
     if covers_image(window, x.shape) and exactness == Exactness.Exact:  # the integer formula of GlobalAveragePool
         return Node("Mean", node.name, [x], [result], spec=MeanSpec((2, 3), xq, yq, exactness))
-    if (
-        exactness == Exactness.Step
-    ):  # float32 there: the zero point is added after rounding, as in a domain where it is 0
+    if exactness == Exactness.Step:  # float32 there, which adds the zero point after rounding, as where it is 0
         domain = 0 if yq.device_zero_point == 0 else 128
     if exactness == Exactness.Exact and node.attributes["include_pad"]:
         window = counting_whole_windows(window, x.shape[2:], result.shape[2:])

@@ -5,27 +5,43 @@ from __future__ import annotations
 import numpy as np
 
 from onnxino.schema.model import Exactness
+from onnxino_converter.arithmetic import quantize, softmax_factor, softmax_table
 from onnxino_converter.fuse.operands import Pattern
 from onnxino_converter.fuse.tables import requantization
 from onnxino_converter.ir import Graph, Node, Quantization, Value
-from onnxino_converter.quantized import ReshapeSpec, SoftmaxSpec
+from onnxino_converter.quantized import LookupSpec, ReshapeSpec, SoftmaxSpec
 
 
 def fuse_softmax(pattern: Pattern) -> list[Node]:
     node = pattern.head
     x = pattern.activation(node.input(0))
     result, after = clamp_after(pattern)
-    _, exactness = pattern.arithmetic([x], "any")
-    nodes = softmax_nodes(pattern.graph, node, x.value, x.quantization(node), pattern.y, result, exactness)
-    return [*nodes, *after]
+    domain, exactness = pattern.arithmetic([x], "any")
+    xq = x.quantization(node)
+    return [*softmax_nodes(pattern.graph, node, x.value, xq, pattern.y, result, domain, exactness), *after]
 
 
 def softmax_nodes(
-    graph: Graph, node: Node, x: Value, xq: Quantization, yq: Quantization, result: Value, exactness: Exactness
+    graph: Graph,
+    node: Node,
+    x: Value,
+    xq: Quantization,
+    yq: Quantization,
+    result: Value,
+    domain: int,
+    exactness: Exactness,
 ) -> list[Node]:
     """The fused node, between two Reshapes where the old definition flattens."""
     result.quantization = yq
     axis: int = node.attributes["axis"]
+    flat_axes = x.shape[axis:] if node.attributes["flatten"] else x.shape[axis : axis + 1]
+    length = int(np.prod(flat_axes, dtype=np.int64))
+    factor = softmax_factor(yq.scale, whole=exactness == Exactness.Exact)
+    overflows = float(softmax_table(xq.scale, length)[255]) * factor > float(np.finfo(np.float32).max)
+    if length == 1:
+        return [_of_one(node, x, yq, result, domain, exactness, overflows)]
+    if overflows:
+        exactness = Exactness.Step
     if not node.attributes["flatten"] or axis == len(x.shape) - 1:
         spec = SoftmaxSpec(axis, xq, yq, exactness)
         return [Node("Softmax", node.name, [x], [result], spec=spec)]
@@ -37,6 +53,18 @@ def softmax_nodes(
         Node("Softmax", node.name, [flat], [made], spec=SoftmaxSpec(1, xq, yq, exactness)),
         Node("Reshape", node.name, [made], [result], spec=ReshapeSpec()),
     ]
+
+
+def _of_one(
+    node: Node, x: Value, yq: Quantization, result: Value, domain: int, exactness: Exactness, overflows: bool
+) -> Node:
+    """Softmax of single elements: 1, except where ONNX Runtime's uint8 kernel overflows and gives its zero point."""
+    if exactness == Exactness.Exact and overflows:
+        value = yq.device_zero_point if domain == 128 else 127
+    else:
+        value = int(quantize(np.ones(1, np.float32), yq)[0])
+    table = np.full(256, value, np.int8)
+    return Node("Lookup", node.name, [x], [result], spec=LookupSpec(table, exactness))
 
 
 def clamp_after(pattern: Pattern) -> tuple[Value, list[Node]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -17,12 +18,17 @@ from onnxino_converter.quantized import LookupSpec
 Floats = NDArray[np.float32]
 
 
+def _each(function: Callable[[float], float], x: Floats) -> Floats:
+    """A function of the C library in float64; NumPy's own differ in the last bit between processors."""
+    return np.asarray([function(float(v)) for v in np.ravel(x)], np.float64).astype(F32).reshape(np.shape(x))
+
+
 def _sigmoid(x: Floats, _: dict[str, Any]) -> Floats:
-    return (1.0 / (1.0 + np.exp(-x.astype(np.float64)))).astype(F32)
+    return _each(lambda v: 1.0 / (1.0 + math.exp(-v)) if v > -700 else 0.0, x)
 
 
 def _elu(x: Floats, attributes: dict[str, Any]) -> Floats:
-    negative = (F32(attributes["alpha"]) * np.expm1(np.minimum(x, 0).astype(np.float64)).astype(F32)).astype(F32)
+    negative = (F32(attributes["alpha"]) * _each(math.expm1, np.minimum(x, F32(0)))).astype(F32)
     return np.where(x >= 0, x, negative)
 
 
@@ -39,7 +45,7 @@ UNARY: dict[str, Callable[[Floats, dict[str, Any]], Floats]] = {
     "Relu": lambda x, _: np.maximum(x, F32(0)),
     "Clip": lambda x, a: np.minimum(np.maximum(x, F32(a["low"])), F32(a["high"])),
     "Sigmoid": _sigmoid,
-    "Tanh": lambda x, _: np.tanh(x.astype(np.float64)).astype(F32),
+    "Tanh": lambda x, _: _each(math.tanh, x),
     "LeakyRelu": lambda x, a: np.where(x >= 0, x, F32(a["alpha"]) * x),
     "Elu": _elu,
     "HardSigmoid": _hard_sigmoid,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from onnxino_converter.fuse.affine import affine_nodes
 from onnxino_converter.fuse.binary import fuse_add, fuse_mul
 from onnxino_converter.fuse.concat import fuse_concat
 from onnxino_converter.fuse.conv import fuse_conv
@@ -25,6 +26,13 @@ def _fuse_sum(pattern: Pattern) -> list[Node]:
     return fuse_matmul_add(pattern) if is_matmul_add(pattern) else fuse_add(pattern)
 
 
+def _fuse_affine(pattern: Pattern) -> list[Node]:
+    nodes = affine_nodes(pattern)
+    if nodes is None:
+        raise _float_refusal(pattern.head, pattern.head.output)
+    return nodes
+
+
 FUSERS: dict[str, Fuser] = {
     "Add": _fuse_sum,
     "AveragePool": fuse_average_pool,
@@ -36,6 +44,8 @@ FUSERS: dict[str, Fuser] = {
     "Mul": fuse_mul,
     "ReduceMean": fuse_reduce_mean,
     "Softmax": fuse_softmax,
+    "Sub": _fuse_affine,
+    "Div": _fuse_affine,
 }
 
 

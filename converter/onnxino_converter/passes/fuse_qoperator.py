@@ -126,7 +126,7 @@ def _unary(graph: Graph, node: Node) -> list[Node]:
 
 def _softmax(graph: Graph, node: Node) -> list[Node]:
     x, y = qoperand(node, 0), qresult(node, 3)
-    return softmax_nodes(graph, node, x.value, x.quantization(node), y, node.output, EXACT)
+    return softmax_nodes(graph, node, x.value, x.quantization(node), y, node.output, _domain(y), EXACT)
 
 
 def _concat(graph: Graph, node: Node) -> list[Node]:

@@ -86,7 +86,8 @@ __attribute__((noreturn, used)) void onx_fault(const uint32_t *frame)
     };
     onx_board_light(ONX_LIGHT_FAULT);
     onx_fault_report(words);
-    for (uint32_t start = onx_board_microseconds(); onx_board_microseconds() - start < 500000u;) {
+    for (uint32_t i = 0; i < ONX_BOARD_CLOCK_HZ / 8; i++) { /* about half a second of red light */
+        __asm volatile("nop");
     }
     onx_board_reset();
 }

@@ -53,16 +53,25 @@ static void receiver_start(void)
     name_next_half();
 }
 
+/* The bound only keeps a receiver that had already stopped from hanging us. */
+static void wait_for(const volatile uint32_t *event)
+{
+    const uint32_t start = onx_board_microseconds();
+    while (*event == 0 && onx_board_microseconds() - start < 200u) {
+    }
+}
+
 static void receiver_restart(void)
 {
     UARTE0_SHORTS = 0;
     UARTE0_EVENTS_RXTO = 0;
     UARTE0_TASKS_STOPRX = 1;
-    /* RXTO follows within four bytes' time; the bound only keeps a receiver that was already stopped from hanging us.
-     */
-    const uint32_t start = onx_board_microseconds();
-    while (UARTE0_EVENTS_RXTO == 0 && onx_board_microseconds() - start < 200u) {
-    }
+    wait_for(&UARTE0_EVENTS_RXTO); /* within five bytes' time */
+    /* What came after STOPRX waits in the FIFO and was counted: into the ring with it, where nobody reads it. */
+    UARTE0_EVENTS_ENDRX = 0;
+    UARTE0_RXD_PTR = (uint32_t)(uintptr_t)uart.ring;
+    UARTE0_TASKS_FLUSHRX = 1;
+    wait_for(&UARTE0_EVENTS_ENDRX);
     receiver_start();
 }
 
@@ -138,13 +147,13 @@ size_t onx_board_read(uint8_t *data, size_t capacity)
 void onx_board_wait(void)
 {
     UARTE0_EVENTS_RXDRDY = 0;
-    UARTE0_INTENSET = UARTE_INT_RXDRDY;
+    UARTE0_INTENSET = UARTE_INT_RXDRDY | UARTE_INT_ERROR;
     NVIC_ISER0 = 1u << UARTE0_IRQ;
     if (received() == uart.consumed && UARTE0_EVENTS_ERROR == 0) {
         onx_data_barrier();
         __asm volatile("wfi" ::: "memory");
     }
-    UARTE0_INTENCLR = UARTE_INT_RXDRDY;
+    UARTE0_INTENCLR = UARTE_INT_RXDRDY | UARTE_INT_ERROR;
     NVIC_ICER(0) = 1u << UARTE0_IRQ;
     NVIC_ICPR(0) = 1u << UARTE0_IRQ;
 }

@@ -19,6 +19,7 @@ from onnxino.schema.model import Model
 PACKAGE = Path(__file__).resolve().parent.parent
 OPTIONS = ("-std=c11", "-O3", "-ffp-contract=off", f"-I{PACKAGE}")
 ALIGNMENT = 16  # ONX_ALIGNMENT
+CHUNK = 32  # samples of one call: a fraction of a second
 
 
 def engine_sources() -> list[Path]:
@@ -131,11 +132,21 @@ class CBackend:
                 raise ValueError(f"input '{port.name}' is {array.dtype} {array.shape}, expected {dtype} {expected}")
         return arrays, batch
 
-    def _call(self, function: Callable[..., int], batch: int, inputs: list[NDArray[Any]],
-              outputs: list[NDArray[Any] | None]) -> None:  # fmt: skip
-        status = function(self._host.ctypes.data, batch, _pointers(list(inputs)), _pointers(outputs))
-        if status:
-            raise OnnxinoError(f"the C runtime failed: {self._text(status)} (status {status})")
+    def _call(
+        self,
+        function: Callable[..., int],
+        batch: int,
+        inputs: list[NDArray[Any]],
+        outputs: list[NDArray[Any] | None],
+    ) -> None:
+        """In pieces, between which Python sees an interrupt."""
+        for start in range(0, batch, CHUNK):
+            piece = slice(start, start + CHUNK)
+            read = _pointers([array[piece] for array in inputs])
+            write = _pointers([None if array is None else array[piece] for array in outputs])
+            status = function(self._host.ctypes.data, min(CHUNK, batch - start), read, write)
+            if status:
+                raise OnnxinoError(f"the C runtime failed: {self._text(status)} (status {status})")
 
     def _text(self, status: int) -> str:
         return str(self._library.onx_status_text(status).decode())

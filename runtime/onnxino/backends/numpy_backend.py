@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from onnxino.model import constant_of, lifetimes, root, shape_of
+from onnxino.model import constant_of, lifetimes, root, shape_of, tensor_bytes
 from onnxino.ops import OPERATORS
 from onnxino.schema.model import Model
+
+# Of the largest activation over all samples of a piece; float32 and indices take up to 8 times that.
+CHUNK_BYTES = 1 << 22
 
 
 class NumpyBackend:
@@ -19,12 +23,14 @@ class NumpyBackend:
 
     def __init__(self, model: Model) -> None:
         self._model = model
+        largest = max((tensor_bytes(tensor) for tensor in model.tensors), default=1)
+        self._samples = max(1, CHUNK_BYTES // largest)
         self._last = {index: life.last for index, life in lifetimes(model).items()}
 
     def run(self, inputs: list[NDArray[Any]]) -> list[NDArray[Any]]:
         """[B, *tensor.shape] of each input -> the same of each output."""
-        arrays = self._execute(inputs, keep=False)
-        return [self._read(arrays, port.tensor, len(inputs[0])) for port in self._model.outputs]
+        parts = [self._run_chunk(chunk) for chunk in self._chunks(inputs)]
+        return [np.concatenate(part) for part in zip(*parts, strict=True)]
 
     def run_all(self, inputs: list[NDArray[Any]]) -> dict[int, NDArray[Any]]:
         """Every tensor, aliases and constants too, by its index: [B, *tensor.shape]."""
@@ -35,6 +41,15 @@ class NumpyBackend:
             for index, tensor in enumerate(self._model.tensors)
             if root(self._model, index) in arrays or tensor.data is not None
         }
+
+    def _chunks(self, inputs: list[NDArray[Any]]) -> Iterator[list[NDArray[Any]]]:
+        """A large batch in pieces, so that memory does not grow with it."""
+        for start in range(0, len(inputs[0]), self._samples):
+            yield [array[start : start + self._samples] for array in inputs]
+
+    def _run_chunk(self, inputs: list[NDArray[Any]]) -> list[NDArray[Any]]:
+        arrays = self._execute(inputs, keep=False)
+        return [self._read(arrays, port.tensor, len(inputs[0])) for port in self._model.outputs]
 
     def close(self) -> None:
         """Nothing to free."""

@@ -17,6 +17,14 @@ int memcmp(const void *a, const void *b, size_t size);
 #error "Onnxino reads weights in place and therefore needs a little-endian processor"
 #endif
 
+/* memcpy of a few bytes, for the compiler to turn into a load or a move: with -ffreestanding, it calls memcpy itself.
+ */
+#ifdef __GNUC__
+#define ONX_COPY(to, from, size) __builtin_memcpy(to, from, size)
+#else
+#define ONX_COPY(to, from, size) memcpy(to, from, size)
+#endif
+
 /* Vectors of the file: pointers into it. count is 0 and data NULL where the field is absent. */
 #define ONX_FB_VECTOR(name, type) \
     typedef struct {              \
@@ -40,7 +48,7 @@ typedef struct {
     static inline type onx_fb_read_##tag(const uint8_t *at) \
     {                                                       \
         type v;                                             \
-        memcpy(&v, at, sizeof v);                           \
+        ONX_COPY(&v, at, sizeof v);                         \
         return v;                                           \
     }
 ONX_FB_READ(u8, uint8_t)

@@ -10,14 +10,6 @@
 
 #define ONX_FB_IDENTIFIER "ONXM"
 
-/* Which of ONNX Runtime's loops computes an element: it differs where one operand is constant along the innermost
- * run. */
-enum onx_add_form {
-    ONX_ADD_FORM_GENERAL = 0,
-    ONX_ADD_FORM_SCALAR_B = 1,
-    ONX_ADD_FORM_SCALAR_A = 2,
-};
-
 enum onx_binary_function {
     ONX_BINARY_FUNCTION_ADD = 0,
     ONX_BINARY_FUNCTION_SUB = 1,
@@ -171,16 +163,16 @@ typedef struct { const uint8_t *at; } onx_fb_tensor;
 typedef struct { const uint8_t *at; } onx_fb_transpose;
 typedef struct { const uint8_t *at; } onx_fb_weights;
 
-/* Element-wise with NumPy broadcasting of the device shapes. a and b are domain values (int8 + domain_offset as
- * float32); after rint, domain_offset is subtracted and the result clamped to [minimum, maximum]. */
+/* y = rint(fma(a, scale_a, fma(b, scale_b, constant))), element-wise with NumPy broadcasting of the device shapes.
+ * a and b are domain values (int8 + domain_offset as float32); after rint, domain_offset is subtracted and the
+ * result clamped to [minimum, maximum]. Which operand is a decides ties: see exchanges_operands in ops/add.py. */
 
-static inline uint8_t onx_fb_add_form(onx_fb_add t) { return onx_fb_u8(t.at, 4, 0); }
-static inline float onx_fb_add_scale_a(onx_fb_add t) { return onx_fb_f32(t.at, 6, 0.0f); }
-static inline float onx_fb_add_scale_b(onx_fb_add t) { return onx_fb_f32(t.at, 8, 0.0f); }
-static inline float onx_fb_add_constant(onx_fb_add t) { return onx_fb_f32(t.at, 10, 0.0f); }
-static inline int16_t onx_fb_add_domain_offset(onx_fb_add t) { return onx_fb_i16(t.at, 12, 0); }
-static inline int8_t onx_fb_add_minimum(onx_fb_add t) { return onx_fb_i8(t.at, 14, -128); }
-static inline int8_t onx_fb_add_maximum(onx_fb_add t) { return onx_fb_i8(t.at, 16, 127); }
+static inline float onx_fb_add_scale_a(onx_fb_add t) { return onx_fb_f32(t.at, 4, 0.0f); }
+static inline float onx_fb_add_scale_b(onx_fb_add t) { return onx_fb_f32(t.at, 6, 0.0f); }
+static inline float onx_fb_add_constant(onx_fb_add t) { return onx_fb_f32(t.at, 8, 0.0f); }
+static inline int16_t onx_fb_add_domain_offset(onx_fb_add t) { return onx_fb_i16(t.at, 10, 0); }
+static inline int8_t onx_fb_add_minimum(onx_fb_add t) { return onx_fb_i8(t.at, 12, -128); }
+static inline int8_t onx_fb_add_maximum(onx_fb_add t) { return onx_fb_i8(t.at, 14, 127); }
 
 /* Int8 or Float32 -> Int32: index of the largest (or smallest) along axis; of equal ones the first, or with last
  * the last. NaN counts as larger (smaller) than every number. The output's shape is as FloatReduce's. */
@@ -196,7 +188,7 @@ static inline uint8_t onx_fb_arg_max_last(onx_fb_arg_max t) { return onx_fb_u8(t
 static inline onx_window2d onx_fb_average_pool2d_window(onx_fb_average_pool2d t)
 {
     onx_window2d v;
-    memcpy(&v, onx_fb_field_at(t.at, 4), sizeof v);
+    ONX_COPY(&v, onx_fb_field_at(t.at, 4), sizeof v);
     return v;
 }
 static inline uint8_t onx_fb_average_pool2d_count_include_pad(onx_fb_average_pool2d t) { return onx_fb_u8(t.at, 6, 0); }
@@ -217,7 +209,7 @@ static inline uint8_t onx_fb_concat_axis(onx_fb_concat t) { return onx_fb_u8(t.a
 static inline onx_window2d onx_fb_conv2d_window(onx_fb_conv2d t)
 {
     onx_window2d v;
-    memcpy(&v, onx_fb_field_at(t.at, 4), sizeof v);
+    ONX_COPY(&v, onx_fb_field_at(t.at, 4), sizeof v);
     return v;
 }
 static inline uint32_t onx_fb_conv2d_group(onx_fb_conv2d t) { return onx_fb_u32(t.at, 6, 1u); }
@@ -243,7 +235,7 @@ static inline onx_fb_requantization onx_fb_conv2d_requantization(onx_fb_conv2d t
 static inline onx_window2d onx_fb_depthwise_conv2d_window(onx_fb_depthwise_conv2d t)
 {
     onx_window2d v;
-    memcpy(&v, onx_fb_field_at(t.at, 4), sizeof v);
+    ONX_COPY(&v, onx_fb_field_at(t.at, 4), sizeof v);
     return v;
 }
 static inline uint32_t onx_fb_depthwise_conv2d_multiplier(onx_fb_depthwise_conv2d t) { return onx_fb_u32(t.at, 6, 1u); }
@@ -300,7 +292,7 @@ static inline uint8_t onx_fb_fake_quantize_axis(onx_fb_fake_quantize t) { return
 static inline onx_window2d onx_fb_float_average_pool2d_window(onx_fb_float_average_pool2d t)
 {
     onx_window2d v;
-    memcpy(&v, onx_fb_field_at(t.at, 4), sizeof v);
+    ONX_COPY(&v, onx_fb_field_at(t.at, 4), sizeof v);
     return v;
 }
 static inline uint8_t onx_fb_float_average_pool2d_count_include_pad(onx_fb_float_average_pool2d t)
@@ -325,7 +317,7 @@ static inline float onx_fb_float_binary_maximum(onx_fb_float_binary t) { return 
 static inline onx_window2d onx_fb_float_conv2d_window(onx_fb_float_conv2d t)
 {
     onx_window2d v;
-    memcpy(&v, onx_fb_field_at(t.at, 4), sizeof v);
+    ONX_COPY(&v, onx_fb_field_at(t.at, 4), sizeof v);
     return v;
 }
 static inline uint32_t onx_fb_float_conv2d_group(onx_fb_float_conv2d t) { return onx_fb_u32(t.at, 6, 1u); }
@@ -390,7 +382,7 @@ static inline float onx_fb_float_fully_connected_maximum(onx_fb_float_fully_conn
 static inline onx_window2d onx_fb_float_max_pool2d_window(onx_fb_float_max_pool2d t)
 {
     onx_window2d v;
-    memcpy(&v, onx_fb_field_at(t.at, 4), sizeof v);
+    ONX_COPY(&v, onx_fb_field_at(t.at, 4), sizeof v);
     return v;
 }
 
@@ -447,7 +439,7 @@ static inline onx_i8s onx_fb_lookup_table(onx_fb_lookup t)
 static inline onx_window2d onx_fb_max_pool2d_window(onx_fb_max_pool2d t)
 {
     onx_window2d v;
-    memcpy(&v, onx_fb_field_at(t.at, 4), sizeof v);
+    ONX_COPY(&v, onx_fb_field_at(t.at, 4), sizeof v);
     return v;
 }
 
@@ -725,13 +717,12 @@ static const onx_fb_field onx_fb_fields_fully_connected[] = {
     { ONX_FB_TABLE, 8, 4, 4, 0, 33, 1 }, /* requantization */
 };
 static const onx_fb_field onx_fb_fields_add[] = {
-    { ONX_FB_SCALAR, 4, 1, 1, 2, 0, 0 }, /* form */
-    { ONX_FB_SCALAR, 6, 4, 4, 0, 0, 0 }, /* scale_a */
-    { ONX_FB_SCALAR, 8, 4, 4, 0, 0, 0 }, /* scale_b */
-    { ONX_FB_SCALAR, 10, 4, 4, 0, 0, 0 }, /* constant */
-    { ONX_FB_SCALAR, 12, 2, 2, 0, 0, 0 }, /* domain_offset */
-    { ONX_FB_SCALAR, 14, 1, 1, 0, 0, 0 }, /* minimum */
-    { ONX_FB_SCALAR, 16, 1, 1, 0, 0, 0 }, /* maximum */
+    { ONX_FB_SCALAR, 4, 4, 4, 0, 0, 0 }, /* scale_a */
+    { ONX_FB_SCALAR, 6, 4, 4, 0, 0, 0 }, /* scale_b */
+    { ONX_FB_SCALAR, 8, 4, 4, 0, 0, 0 }, /* constant */
+    { ONX_FB_SCALAR, 10, 2, 2, 0, 0, 0 }, /* domain_offset */
+    { ONX_FB_SCALAR, 12, 1, 1, 0, 0, 0 }, /* minimum */
+    { ONX_FB_SCALAR, 14, 1, 1, 0, 0, 0 }, /* maximum */
 };
 static const onx_fb_field onx_fb_fields_mul[] = {
     { ONX_FB_SCALAR, 4, 1, 1, 0, 0, 0 }, /* zero_point_a */
@@ -910,7 +901,7 @@ static const onx_fb_table onx_fb_tables[] = {
     { onx_fb_fields_conv2d, 6 }, /* 0 Conv2D */
     { onx_fb_fields_depthwise_conv2d, 6 }, /* 1 DepthwiseConv2D */
     { onx_fb_fields_fully_connected, 3 }, /* 2 FullyConnected */
-    { onx_fb_fields_add, 7 }, /* 3 Add */
+    { onx_fb_fields_add, 6 }, /* 3 Add */
     { onx_fb_fields_mul, 7 }, /* 4 Mul */
     { onx_fb_fields_max_pool2d, 1 }, /* 5 MaxPool2D */
     { onx_fb_fields_average_pool2d, 7 }, /* 6 AveragePool2D */

@@ -45,12 +45,12 @@ static inline int32_t onx_rint(float v)
     float r;
     int32_t i;
     __asm__("vcvtr.s32.f32 %0, %1" : "=t"(r) : "t"(v)); /* rounds as FPSCR says: to nearest even */
-    memcpy(&i, &r, sizeof i);
+    ONX_COPY(&i, &r, sizeof i);
     return i;
 #else
     int32_t bits; /* adding 1.5 * 2^23 leaves the integer in the low bits of the significand */
     v += 12582912.0f;
-    memcpy(&bits, &v, sizeof bits);
+    ONX_COPY(&bits, &v, sizeof bits);
     return bits - 0x4B400000;
 #endif
 }
@@ -70,10 +70,10 @@ static inline float onx_fma(float a, float b, float c)
     double part = sum - product;
     double error = (product - (sum - part)) + (addend - part);
     int64_t bits;
-    memcpy(&bits, &sum, sizeof bits);
+    ONX_COPY(&bits, &sum, sizeof bits);
     if ((error > 0.0 || error < 0.0) && (bits & 1) == 0) { /* neither for an infinite sum */
         bits += (error > 0.0) == (sum > 0.0) ? 1 : -1;
-        memcpy(&sum, &bits, sizeof sum);
+        ONX_COPY(&sum, &bits, sizeof sum);
     }
     return (float)sum;
 #endif

@@ -84,7 +84,7 @@ int onx_can_move(const onx_tensor *from, const onx_tensor *to)
 int onx_is_finite(float v)
 {
     uint32_t bits;
-    memcpy(&bits, &v, sizeof bits);
+    ONX_COPY(&bits, &v, sizeof bits);
     return (bits & 0x7F800000u) != 0x7F800000u;
 }
 

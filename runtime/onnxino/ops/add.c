@@ -1,4 +1,4 @@
-/* Quantized sum with broadcasting, in the form of the ONNX Runtime loop that computes the same elements. */
+/* Quantized sum with broadcasting, in the order of ONNX Runtime's loop. */
 #include "engine/numeric.h"
 #include "pairwise.h"
 
@@ -8,30 +8,16 @@ typedef struct {
     int32_t domain_offset;
 } onx_add;
 
-static void onx_add_general(const void *formula, const void *a, size_t a_step, const void *b, size_t b_step, void *y,
-                            size_t n)
-{
-    const onx_add *f = formula;
-    const int8_t *pa = a, *pb = b;
-    int8_t *py = y;
-    for (size_t i = 0; i < n; i++, pa += a_step, pb += b_step) {
-        float va = (float)(*pa + f->domain_offset), vb = (float)(*pb + f->domain_offset);
-        float sum = onx_fma(va, f->scale_a, onx_fma(vb, f->scale_b, f->constant));
-        py[i] = onx_round_domain(sum, f->low, f->high, f->domain_offset);
-    }
-}
-
-/* b is the operand that is constant along the run: its product is rounded. */
-static void onx_add_scalar_b(const void *formula, const void *a, size_t a_step, const void *b, size_t b_step, void *y,
+static void onx_add_elements(const void *formula, const void *a, size_t a_step, const void *b, size_t b_step, void *y,
                              size_t n)
 {
-    const onx_add *f = formula;
+    const onx_add f = *(const onx_add *)formula; /* a copy: the stores to y cannot change it */
     const int8_t *pa = a, *pb = b;
     int8_t *py = y;
     for (size_t i = 0; i < n; i++, pa += a_step, pb += b_step) {
-        float va = (float)(*pa + f->domain_offset), vb = (float)(*pb + f->domain_offset);
-        float sum = onx_fma(va, f->scale_a, f->constant + onx_product(vb, f->scale_b));
-        py[i] = onx_round_domain(sum, f->low, f->high, f->domain_offset);
+        float va = (float)(*pa + f.domain_offset), vb = (float)(*pb + f.domain_offset);
+        float sum = onx_fma(va, f.scale_a, onx_fma(vb, f.scale_b, f.constant));
+        py[i] = onx_round_domain(sum, f.low, f.high, f.domain_offset);
     }
 }
 
@@ -47,15 +33,7 @@ static void onx_add_run(const onx_call *call)
         .high = (float)(onx_fb_add_maximum(t) + offset),
         .domain_offset = offset,
     };
-    switch (onx_fb_add_form(t)) {
-    case ONX_ADD_FORM_SCALAR_B: onx_pairwise_run(call, 0, onx_add_scalar_b, &f); break;
-    case ONX_ADD_FORM_SCALAR_A:
-        f.scale_a = onx_fb_add_scale_b(t); /* the same with the operands exchanged */
-        f.scale_b = onx_fb_add_scale_a(t);
-        onx_pairwise_run(call, 1, onx_add_scalar_b, &f);
-        break;
-    default: onx_pairwise_run(call, 0, onx_add_general, &f); break;
-    }
+    onx_pairwise_run(call, onx_add_elements, &f);
 }
 
 static onx_status onx_add_check(const onx_call *call)

@@ -1,4 +1,4 @@
-"""Add: quantized element-wise sum with NumPy broadcasting, in the form that ONNX Runtime's loops use."""
+"""Add: quantized element-wise sum with NumPy broadcasting, in the order of ONNX Runtime's loops."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from numpy.typing import NDArray
 
 from onnxino.numerics import fma32, saturate
 from onnxino.ops import _checks, _pairwise
-from onnxino.schema.model import Add, AddForm, Tensor
+from onnxino.schema.model import Add, Tensor
 
 
 def exchanges_operands(a: Sequence[int], b: Sequence[int]) -> bool:
     """Whether ONNX Runtime computes QLinearAdd of these ONNX shapes as b + a.
 
     Then the converter exchanges inputs, scales and zero points, in the constant too, because the order of the two fused
-    multiply-adds decides ties; the form is General always. ONNX Runtime's broadcaster merges axes from the innermost
+    multiply-adds decides ties. ONNX Runtime's broadcaster merges axes from the innermost
     outwards, and exchanges the operands where `a` is constant along the first run: at the innermost axis that is
     longer than 1, or else the outermost that both shapes have. Whether `b` is constant makes no difference.
 
@@ -54,12 +54,7 @@ def _add(kernel: Add, a: NDArray[np.int8], b: NDArray[np.int8]) -> NDArray[np.in
     offset = np.float32(kernel.domain_offset)
     scale_a, scale_b, constant = (np.float32(v) for v in (kernel.scale_a, kernel.scale_b, kernel.constant))
     first, second = a.astype(np.float32) + offset, b.astype(np.float32) + offset
-    if kernel.form == AddForm.ScalarB:
-        total = fma32(first, scale_a, constant + second * scale_b)
-    elif kernel.form == AddForm.ScalarA:
-        total = fma32(second, scale_b, constant + first * scale_a)
-    else:
-        total = fma32(first, scale_a, fma32(second, scale_b, constant))
+    total = fma32(first, scale_a, fma32(second, scale_b, constant))
     return saturate(np.rint(total) - offset, kernel.minimum, kernel.maximum)
 
 

@@ -17,63 +17,87 @@ typedef struct {
     uint32_t padding;  /* input_zero_point */
 } onx_conv;
 
-/* acc[0..3] += one row of the window for four filters (one: `single`). x: first tap inside, w: its weights. */
-static void onx_conv_row(const onx_conv *c, uint32_t acc[4], int single, const int8_t *x, const int8_t *w, size_t taps)
-{
-    size_t run = c->is_contiguous ? taps * c->group_channels : c->group_channels;
-    size_t runs = c->is_contiguous ? 1u : taps;
-    for (; runs > 0u; runs--) {
-        if (single)
-            acc[0] = onx_dot(acc[0], x, w, run);
-        else
-            onx_dot4(acc, x, w, c->filter, run);
-        x += c->dilation_w * c->channels;
-        w += c->group_channels;
-    }
-}
-
 /* Sum of a filter's weights whose taps lie outside of the image. */
 static uint32_t onx_conv_outside(const onx_conv *c, const int8_t *w, size_t kernel_h, onx_taps rows, onx_taps columns)
 {
     size_t row = c->kernel_w * c->group_channels;
-    size_t left = (size_t)columns.first * c->group_channels, inside = (size_t)columns.end * c->group_channels;
+    size_t left = (size_t)columns.first * c->group_channels, right = (size_t)columns.end * c->group_channels;
     uint32_t sum = 0;
     for (size_t ky = 0; ky < kernel_h; ky++, w += row) {
-        if (ky < (size_t)rows.first || ky >= (size_t)rows.end)
-            sum += onx_sum(w, row);
-        else
-            sum += onx_sum(w, left) + onx_sum(w + inside, row - inside);
+        int is_outside = ky < (size_t)rows.first || ky >= (size_t)rows.end;
+        for (size_t i = 0; i < (is_outside ? row : left); i++)
+            sum += onx_multiply(w[i], 1);
+        for (size_t i = is_outside ? row : right; i < row; i++)
+            sum += onx_multiply(w[i], 1);
     }
     return sum;
 }
 
-/* One output pixel. x: the pixel under the first tap inside. */
+/* The window of one pixel. */
+typedef struct {
+    onx_patch patch;
+    size_t skipped; /* weights of a filter before those of the first tap inside */
+    size_t kernel_h;
+    onx_taps rows, columns;
+    int needs_padding; /* taps outside count, with input_zero_point as their value */
+} onx_conv_window;
+
+/* Output channels m to m + 3. */
+static ONX_APART void onx_conv_four(const onx_conv *c, const onx_conv_window *v, const int8_t *x, size_t m, int8_t *y)
+{
+    const int8_t *filter = c->weights + m * c->filter;
+    const int32_t *bias = c->bias + m;
+    const float *scale = c->requantizer.scale + m * c->requantizer.step;
+    size_t step = c->requantizer.step;
+    float low = c->requantizer.low, high = c->requantizer.high;
+    uint32_t acc[4] = { (uint32_t)bias[0], (uint32_t)bias[1], (uint32_t)bias[2], (uint32_t)bias[3] };
+    onx_dot4(acc, x, filter + v->skipped, c->filter, &v->patch);
+    for (size_t i = 0; i < 4u; i++) {
+        if (v->needs_padding)
+            acc[i] += c->padding * onx_conv_outside(c, filter + i * c->filter, v->kernel_h, v->rows, v->columns);
+        y[m + i] = onx_requantize((int32_t)acc[i], scale[i * step], low, high, c->requantizer.zero_point);
+    }
+}
+
+/* Output channel m. */
+static ONX_APART void onx_conv_one(const onx_conv *c, const onx_conv_window *v, const int8_t *x, size_t m, int8_t *y)
+{
+    const onx_requantizer *q = &c->requantizer;
+    const int8_t *filter = c->weights + m * c->filter;
+    uint32_t acc = onx_dot((uint32_t)c->bias[m], x, filter + v->skipped, &v->patch);
+    if (v->needs_padding)
+        acc += c->padding * onx_conv_outside(c, filter, v->kernel_h, v->rows, v->columns);
+    y[m] = onx_requantize((int32_t)acc, q->scale[m * q->step], q->low, q->high, q->zero_point);
+}
+
+/* One output pixel. x: the image's pixel under the first tap inside. */
 static void onx_conv_pixel(const onx_conv *c, const int8_t *x, int8_t *y, size_t kernel_h, onx_taps rows,
                            onx_taps columns)
 {
-    const onx_requantizer *q = &c->requantizer;
-    size_t taps = (size_t)(columns.end - columns.first);
+    size_t taps = (size_t)(columns.end - columns.first), w_row = c->kernel_w * c->group_channels;
     int is_border = rows.end - rows.first != (int32_t)kernel_h || taps != c->kernel_w;
-    size_t x_row = c->dilation_h * c->width * c->channels, w_row = c->kernel_w * c->group_channels;
-    for (size_t m = 0; m < c->outputs;) {
-        size_t group = m / c->group_outputs;
-        int single = c->group_outputs - m % c->group_outputs < 4u;
-        size_t block = single ? 1u : 4u;
-        uint32_t acc[4] = { 0, 0, 0, 0 };
-        const int8_t *filter = c->weights + m * c->filter;
-        const int8_t *w = filter + (size_t)rows.first * w_row + (size_t)columns.first * c->group_channels;
-        const int8_t *row = x + group * c->group_channels;
-        for (size_t i = 0; i < block; i++)
-            acc[i] = (uint32_t)c->bias[m + i];
-        if (taps > 0u)
-            for (int32_t ky = rows.first; ky < rows.end; ky++, row += x_row, w += w_row)
-                onx_conv_row(c, acc, single, row, w, taps);
-        for (size_t i = 0; i < block; i++) {
-            if (is_border && c->padding != 0u)
-                acc[i] += c->padding * onx_conv_outside(c, filter + i * c->filter, kernel_h, rows, columns);
-            y[m + i] = onx_requantize((int32_t)acc[i], q->scale[(m + i) * q->step], q->low, q->high, q->zero_point);
-        }
-        m += block;
+    const onx_conv_window v = {
+        .patch = {
+            .rows = taps > 0u ? (size_t)(rows.end - rows.first) : 0u,
+            .runs = c->is_contiguous ? 1u : taps,
+            .run = c->is_contiguous ? taps * c->group_channels : c->group_channels,
+            .x_row = c->dilation_h * c->width * c->channels,
+            .x_run = c->dilation_w * c->channels,
+            .w_row = w_row,
+            .w_run = c->group_channels,
+        },
+        .skipped = (size_t)rows.first * w_row + (size_t)columns.first * c->group_channels,
+        .kernel_h = kernel_h,
+        .rows = rows,
+        .columns = columns,
+        .needs_padding = is_border && c->padding != 0u,
+    };
+    for (size_t first = 0; first < c->outputs; first += c->group_outputs, x += c->group_channels) {
+        size_t m = first, end = first + c->group_outputs;
+        for (; end - m >= 4u; m += 4u)
+            onx_conv_four(c, &v, x, m, y);
+        for (; m < end; m++)
+            onx_conv_one(c, &v, x, m, y);
     }
 }
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onnxino.model import shape_of
-from onnxino.numerics import accumulator_type, requantize
+from onnxino.numerics import accumulator_type, matrix_product, requantize
 from onnxino.ops import _checks, _window
 from onnxino.schema.model import Conv2D, Requantization, Tensor, WeightLayout
 
@@ -67,7 +67,7 @@ def _run_group(kernel: Conv2D, images: NDArray[np.int8], result: NDArray[np.int8
     for start in range(0, len(images), step):
         chunk = _window.padded(images[start : start + step], window, output, kernel.input_zero_point, dtype)
         columns = _columns(chunk, kernel, output).reshape(-1, depth)
-        values = requantize(columns @ matrix, bias, to)
+        values = requantize(matrix_product(columns, matrix), bias, to)
         result[start : start + step] = values.reshape(-1, *output, values.shape[1])
 
 

@@ -39,7 +39,8 @@ def run(kernel: DepthwiseConv2D, arrays: list[NDArray[np.int8]], outputs: list[T
     window = kernel.window
     weights = kernel.weights.data.view(np.int8).reshape(window.kernel_h, window.kernel_w, channels)
     dtype = accumulator_type(weights.reshape(-1, channels).T, kernel.bias)
-    factors = weights.astype(dtype)
+    # each tap's weights repeated along a row: NumPy then runs over whole rows, not over one pixel's channels
+    factors = np.repeat(weights.astype(dtype)[:, :, None], output[1], axis=2)
     step = max(1, CHUNK_BYTES // (output[0] * output[1] * channels * factors.itemsize))
     for start in range(0, len(images), step):
         chunk = np.repeat(images[start : start + step], kernel.multiplier, axis=3)

@@ -36,7 +36,7 @@ static void onx_float_binary_run(const onx_call *call)
     onx_fb_float_binary t = { call->attributes };
     onx_float_binary f = { onx_fb_float_binary_function(t), onx_fb_float_binary_minimum(t),
                            onx_fb_float_binary_maximum(t) };
-    onx_pairwise_run(call, 0, onx_float_binary_elements, &f);
+    onx_pairwise_run(call, onx_float_binary_elements, &f);
 }
 
 static onx_status onx_float_binary_check(const onx_call *call)

@@ -11,22 +11,23 @@ static void onx_fully_connected_run(const onx_call *call)
     onx_i32s bias = onx_fb_fully_connected_bias(t);
     onx_u8s weights = onx_fb_weights_data(onx_fb_fully_connected_weights(t));
     size_t depth = weights.count / bias.count;
+    const onx_patch patch = { .rows = 1u, .runs = 1u, .run = depth };
     const int8_t *x = in.data;
     int8_t *y = out.data;
     for (size_t rows = in.count / depth; rows > 0u; rows--, x += depth) {
         const int8_t *w = (const int8_t *)weights.data;
-        for (size_t n = 0; n < bias.count;) {
-            size_t block = bias.count - n < 4u ? 1u : 4u;
-            uint32_t acc[4] = { 0, 0, 0, 0 };
-            for (size_t i = 0; i < block; i++)
+        size_t n = 0;
+        for (; bias.count - n >= 4u; n += 4u, w += 4u * depth) {
+            uint32_t acc[4];
+            for (size_t i = 0; i < 4u; i++)
                 acc[i] = (uint32_t)bias.data[n + i];
-            if (block == 1u)
-                acc[0] = onx_dot(acc[0], x, w, depth);
-            else
-                onx_dot4(acc, x, w, depth, depth);
-            for (size_t i = 0; i < block; i++, n++)
-                *y++ = onx_requantize((int32_t)acc[i], q.scale[n * q.step], q.low, q.high, q.zero_point);
-            w += block * depth;
+            onx_dot4(acc, x, w, depth, &patch);
+            for (size_t i = 0; i < 4u; i++)
+                *y++ = onx_requantize((int32_t)acc[i], q.scale[(n + i) * q.step], q.low, q.high, q.zero_point);
+        }
+        for (; n < bias.count; n++, w += depth) {
+            uint32_t acc = onx_dot((uint32_t)bias.data[n], x, w, &patch);
+            *y++ = onx_requantize((int32_t)acc, q.scale[n * q.step], q.low, q.high, q.zero_point);
         }
     }
 }

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onnxino.model import shape_of
-from onnxino.numerics import accumulator_type, requantize
+from onnxino.numerics import accumulator_type, matrix_product, requantize
 from onnxino.ops import _checks
 from onnxino.schema.model import FullyConnected, Tensor, WeightLayout
 
@@ -41,8 +41,9 @@ def run(kernel: FullyConnected, arrays: list[NDArray[np.int8]], outputs: list[Te
     units = len(kernel.bias)
     weights = kernel.weights.data.view(np.int8).reshape(units, -1)
     dtype = accumulator_type(weights, kernel.bias)
+    matrix = np.ascontiguousarray(weights.T, dtype)
     rows = arrays[0].reshape(-1, weights.shape[1]).astype(dtype)
-    values = requantize(rows @ weights.T.astype(dtype), kernel.bias, kernel.requantization)
+    values = requantize(matrix_product(rows, matrix), kernel.bias, kernel.requantization)
     return [values.reshape(len(arrays[0]), *shape_of(outputs[0]))]
 
 

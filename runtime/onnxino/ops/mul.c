@@ -11,13 +11,13 @@ typedef struct {
 static void onx_mul_elements(const void *formula, const void *a, size_t a_step, const void *b, size_t b_step, void *y,
                              size_t n)
 {
-    const onx_mul *f = formula;
+    const onx_mul f = *(const onx_mul *)formula; /* a copy: the stores to y cannot change it */
     const int8_t *pa = a, *pb = b;
     int8_t *py = y;
     for (size_t i = 0; i < n; i++, pa += a_step, pb += b_step) {
-        int32_t product = (*pa - f->zero_a) * (*pb - f->zero_b);
-        float v = onx_product((float)product, f->scale) + f->zero_point;
-        py[i] = onx_round_domain(v, f->low, f->high, f->domain_offset);
+        int32_t product = (*pa - f.zero_a) * (*pb - f.zero_b);
+        float v = onx_product((float)product, f.scale) + f.zero_point;
+        py[i] = onx_round_domain(v, f.low, f.high, f.domain_offset);
     }
 }
 
@@ -34,7 +34,7 @@ static void onx_mul_run(const onx_call *call)
         .zero_a = onx_fb_mul_zero_point_a(t),
         .zero_b = onx_fb_mul_zero_point_b(t),
     };
-    onx_pairwise_run(call, 0, onx_mul_elements, &f);
+    onx_pairwise_run(call, onx_mul_elements, &f);
 }
 
 static onx_status onx_mul_check(const onx_call *call)

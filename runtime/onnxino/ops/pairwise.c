@@ -19,9 +19,9 @@ static void onx_strides(const onx_tensor *t, uint32_t rank, size_t item, size_t 
     }
 }
 
-void onx_pairwise_run(const onx_call *call, uint32_t first, onx_pair_run run, const void *formula)
+void onx_pairwise_run(const onx_call *call, onx_pair_run run, const void *formula)
 {
-    onx_tensor a = onx_input_of(call, first), b = onx_input_of(call, 1u - first), out = onx_output_of(call, 0);
+    onx_tensor a = onx_input_of(call, 0), b = onx_input_of(call, 1), out = onx_output_of(call, 0);
     size_t a_strides[ONX_MAX_RANK], b_strides[ONX_MAX_RANK];
     uint32_t index[ONX_MAX_RANK] = { 0 };
     size_t item = onx_is_int8(&out) ? sizeof(int8_t) : sizeof(float);

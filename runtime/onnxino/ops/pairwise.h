@@ -8,9 +8,9 @@
 typedef void (*onx_pair_run)(const void *formula, const void *a, size_t a_step, const void *b, size_t b_step, void *y,
                              size_t n);
 
-/* Calls `run` for each innermost run of the operator's inputs `first` (0 or 1) and the other one. All three tensors
- * have the type that onx_pairwise_check was given: int8 or float32. */
-void onx_pairwise_run(const onx_call *call, uint32_t first, onx_pair_run run, const void *formula);
+/* Calls `run` for each innermost run of the operator's two inputs. All three tensors have the type that
+ * onx_pairwise_check was given: int8 or float32. */
+void onx_pairwise_run(const onx_call *call, onx_pair_run run, const void *formula);
 
 /* All tensors are of this type (enum onx_element_type), and the inputs' shapes broadcast to the output's. */
 onx_status onx_pairwise_check(const onx_call *call, uint8_t type);

@@ -115,7 +115,7 @@ def _accessor(schema: g.Schema, obj: g.ObjectDef, f: g.FieldDef) -> list[str]:
     if child.is_struct:
         assert f.required, "an absent struct has no default"
         name = f"onx_{snake(child.name)}"
-        copy = f"    memcpy(&v, onx_fb_field_at(t.at, {slot}), sizeof v);"
+        copy = f"    ONX_COPY(&v, onx_fb_field_at(t.at, {slot}), sizeof v);"
         body = ["{", f"    {name} v;", copy, "    return v;", "}"]
         return [f"static inline {name} {call}({table} t)", *body]
     name = f"onx_fb_{snake(child.name)}"

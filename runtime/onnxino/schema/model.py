@@ -15,14 +15,6 @@ if TYPE_CHECKING:
 IDENTIFIER = b"ONXM"
 
 
-class AddForm(IntEnum):
-    """Which of ONNX Runtime's loops computes an element: it differs where one operand is constant along the innermost run."""
-
-    General = 0
-    ScalarB = 1
-    ScalarA = 2
-
-
 class BinaryFunction(IntEnum):
     """BinaryFunction."""
 
@@ -191,10 +183,10 @@ class FullyConnected:
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class Add:
-    """Element-wise with NumPy broadcasting of the device shapes. a and b are domain values (int8 + domain_offset as float32);
-    after rint, domain_offset is subtracted and the result clamped to [minimum, maximum]."""
+    """y = rint(fma(a, scale_a, fma(b, scale_b, constant))), element-wise with NumPy broadcasting of the device shapes. a and b are
+    domain values (int8 + domain_offset as float32); after rint, domain_offset is subtracted and the result clamped to
+    [minimum, maximum]. Which operand is a decides ties: see exchanges_operands in ops/add.py."""
 
-    form: AddForm = AddForm.General
     scale_a: float = 0.0
     scale_b: float = 0.0
     constant: float = 0.0
@@ -596,13 +588,12 @@ SPECS: dict[type, Spec] = {
     Add: Spec(
         False, 0, 0,
         (
-            Scalar(0, 'form', 'uint8', AddForm.General, AddForm),
-            Scalar(1, 'scale_a', 'float32', 0.0, None),
-            Scalar(2, 'scale_b', 'float32', 0.0, None),
-            Scalar(3, 'constant', 'float32', 0.0, None),
-            Scalar(4, 'domain_offset', 'int16', 0, None),
-            Scalar(5, 'minimum', 'int8', -128, None),
-            Scalar(6, 'maximum', 'int8', 127, None),
+            Scalar(0, 'scale_a', 'float32', 0.0, None),
+            Scalar(1, 'scale_b', 'float32', 0.0, None),
+            Scalar(2, 'constant', 'float32', 0.0, None),
+            Scalar(3, 'domain_offset', 'int16', 0, None),
+            Scalar(4, 'minimum', 'int8', -128, None),
+            Scalar(5, 'maximum', 'int8', 127, None),
         ),
     ),
     Mul: Spec(

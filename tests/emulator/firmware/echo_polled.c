@@ -2,7 +2,7 @@
 #include "chip.h"
 
 int main(void) {
-    static uint8_t byte;
+    static volatile uint8_t byte;
     uart_on();
     for (;;) {
         UARTE(0x534) = (uint32_t)(uintptr_t)&byte;
@@ -11,6 +11,6 @@ int main(void) {
         UARTE(STARTRX) = 1;
         while (UARTE(ENDRX) == 0) {
         }
-        uart_send(&byte, 1);
+        uart_send((const void *)&byte, 1);
     }
 }

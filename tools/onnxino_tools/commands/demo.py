@@ -5,7 +5,7 @@ own, loads the model over its serial port and classifies a test set there; every
 reference.
 
     onnxino demo                                     1,000 handwritten digits; everything is included
-    onnxino demo --data trashnet --data-file F.npz   a waste sorter with 6 classes; F as in examples/digits/README.md
+    onnxino demo --data trashnet --data-file F.npz   the TrashNet waste sorter, 6 classes
 """
 
 from __future__ import annotations

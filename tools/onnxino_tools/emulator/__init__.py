@@ -5,5 +5,6 @@ from __future__ import annotations
 from onnxino_tools.emulator.fault import EmulatorFault
 from onnxino_tools.emulator.link import EmulatorTransport
 from onnxino_tools.emulator.machine import Machine
+from onnxino_tools.emulator.serve import serve
 
-__all__ = ["EmulatorFault", "EmulatorTransport", "Machine"]
+__all__ = ["EmulatorFault", "EmulatorTransport", "Machine", "serve"]

@@ -90,6 +90,8 @@ class Bus:
                 ((0x40008000, 8), (0x40009000, 9), (0x4000A000, 10), (0x4001A000, 26), (0x4001B000, 27))
             )
         ]
+        for timer in self.timers:
+            timer.on_poll = self.uarte0.note_poll
         self.rtcs = [
             Rtc(self, base, irq, f"RTC{i}", channels)
             for i, (base, irq, channels) in enumerate(((0x4000B000, 11, 3), (0x40011000, 17, 4), (0x40024000, 36, 4)))

@@ -25,7 +25,7 @@ from onnxino_tools.emulator.peripherals.clock_power import RESET_SOFT
 from onnxino_tools.emulator.peripherals.misc import ficr, uicr
 from onnxino_tools.emulator.peripherals.nvic import HARDFAULT, SVC
 from onnxino_tools.emulator.replay import Replay
-from onnxino_tools.emulator.scheduler import NEVER, Scheduler
+from onnxino_tools.emulator.scheduler import CLOCK_HZ, NEVER, Scheduler
 from onnxino_tools.emulator.strict import AlignmentCheck
 from onnxino_tools.emulator.symbols import Symbols
 
@@ -103,6 +103,7 @@ class Machine:
         self._reset_reason = 0
         self.delivered: list[EmulatorFault] = []
         self._sleeping = False
+        self._sleep_left = 0
         self._check_fpu = False
         self.resets = 0
         self._power_on()
@@ -163,14 +164,16 @@ class Machine:
         max_instructions: int | None = None,
         until: Callable[[], bool] | None = None,
         max_cycles: int | None = None,
+        max_sleep: int = CLOCK_HZ,
     ) -> str:
         """Runs the core until something ends it, and says what.
 
-        "idle": the firmware waits for the host and nothing else will happen by itself; "until": `until()` became true (it is looked
-        at when the device sent something or an event happened); "limit": the instructions or cycles (sleep included) are used up.
-        Raises EmulatorFault for what the chip would fault on.
+        "idle": the firmware polls for the host, or sleeps for more than `max_sleep` cycles in this call; "until": `until()` became
+        true (it is looked at when the device sent something or an event happened); "limit": the instructions or cycles (sleep
+        included) are used up. Raises EmulatorFault for what the chip would fault on.
         """
         state = self._state
+        self._sleep_left = max_sleep
         state.limit = state.instructions + max_instructions if max_instructions is not None else NEVER
         end = self.scheduler.at(self.scheduler.now + max_cycles, self.request_stop) if max_cycles is not None else None
         self.bus.uarte0.idle_polls = 0
@@ -208,16 +211,16 @@ class Machine:
         return None
 
     def _wake(self, end: int) -> bool:
-        """Ends the sleep, or moves time to the next event. False if nothing is to come."""
+        """Ends the sleep, or moves time to the next event. False if that is too far away."""
         if self.bus.nvic.ready(False, self.core["basepri"]) is not None:
             self._sleeping = False
             self.bus.systick.resume()
             return True
-        time = min(self.scheduler.next_time(), end)
-        if time >= NEVER:
-            return False
-        self.scheduler.slept += max(time - self.scheduler.now, 0)
-        return True
+        wait = max(min(self.scheduler.next_time(), end) - self.scheduler.now, 0)
+        passes = min(wait, self._sleep_left)
+        self.scheduler.slept += passes
+        self._sleep_left -= passes
+        return passes == wait
 
     def _execute(self) -> None:
         state, core = self._state, self.core
@@ -234,7 +237,7 @@ class Machine:
             raise kept
         if self._fault is not None:
             self._raise()
-        if self._interrupt is not None:
+        elif self._interrupt is not None:
             self._exception(self._interrupt)
         elif error is not None:
             self._engine_error(error)

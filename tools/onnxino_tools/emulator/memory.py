@@ -49,14 +49,18 @@ class Memory:
 
     def map_flash(self, watched: Callable[[], None] | None = None) -> None:
         """Maps the flash. `watched` maps the model region itself, so that its reads are seen."""
-        start = ctypes.addressof(self.flash)
         if watched is None:
-            self._uc.mem_map_ptr(0, FLASH_SIZE, self._rx, start)
+            self._map_read_only(0, FLASH_SIZE)
             return
         end = WATCHED_BASE + WATCHED_SIZE
-        self._uc.mem_map_ptr(0, WATCHED_BASE, self._rx, start)
+        self._map_read_only(0, WATCHED_BASE)
         watched()
-        self._uc.mem_map_ptr(end, FLASH_SIZE - end, self._rx, start + end)
+        self._map_read_only(end, FLASH_SIZE - end)
+
+    def _map_read_only(self, start: int, size: int) -> None:
+        self._uc.mem_map_ptr(start, size, self._rx, ctypes.addressof(self.flash) + start)
+        # mem_map_ptr calls the hook for stores, but then stores all the same; after mem_protect it does not.
+        self._uc.mem_protect(start, size, self._rx)
 
     def map_registers(self, base: int, read: Read, write: Write, size: int = PAGE) -> None:
         """A page of registers."""

@@ -15,6 +15,7 @@ from onnxino_tools.emulator.machine import Machine
 from onnxino_tools.emulator.ports import Port, Pty, TcpPort
 
 _SLICE = 3_200_000  # cycles (50 ms) that run between two looks at the port
+_LEAST = 640  # cycles (10 us) that pass at least: the clock of the host is coarser
 _WAIT = 0.25  # seconds that an idle emulator sleeps at most before it looks whether it should stop
 
 
@@ -65,13 +66,20 @@ def _loop(machine: Machine, port: Port, stop: threading.Event) -> None:
         data = port.read()
         if data:
             machine.uart_write(data)
-        reason = machine.run(until=lambda: bool(output) or stop.is_set(), max_cycles=_SLICE)
+        reason = machine.run(until=lambda: bool(output) or stop.is_set(), max_cycles=_SLICE, max_sleep=0)
         if output:
             port.write(machine.uart_read())
         elif reason == "idle":
-            start = time.monotonic()
-            port.wait(_WAIT)
-            machine.skip(int(min(time.monotonic() - start, _WAIT) * machine.board.clock_hz))
+            _wait(machine, port)
+
+
+def _wait(machine: Machine, port: Port) -> None:
+    """Lets as much time pass in the machine as on the wall, up to its next event."""
+    ahead = machine.scheduler.next_time() - machine.scheduler.now
+    start = time.monotonic()
+    port.wait(max(min(_WAIT, ahead / machine.board.clock_hz), 0))
+    passed = int((time.monotonic() - start) * machine.board.clock_hz)
+    machine.skip(min(max(passed, _LEAST), ahead))
 
 
 @contextmanager

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from onnxino_tools.emulator.peripherals.base import Chip, Peripheral
 from onnxino_tools.emulator.scheduler import Event
 
@@ -17,6 +19,7 @@ class Timer(Peripheral):
         self.name = name
         self.channels = channels
         self._events: list[Event] = []
+        self.on_poll: Callable[[], None] = lambda: None  # a counter was captured and had not moved
         self.tasks = {0x00: self._start, 0x04: self._stop, 0x08: self._count, 0x0C: self._clear, 0x10: self._stop}
         for i in range(channels):
             self.tasks[0x40 + 4 * i] = lambda i=i: self._capture(i)
@@ -32,7 +35,6 @@ class Timer(Peripheral):
         self._running = False
         self._value = 0  # the count at `_since`
         self._since = 0
-        self.captured_same = 0  # captures in a row that found the same count: somebody polls
         self._cancel()
         super().reset()
 
@@ -99,7 +101,10 @@ class Timer(Peripheral):
             super().trigger(offset, times)
 
     def _capture(self, index: int) -> None:
-        self._compare[index] = self.value()
+        value = self.value()
+        if self.is_counter and value == self._compare[index]:
+            self.on_poll()
+        self._compare[index] = value
         if self._events:
             self._plan()
 

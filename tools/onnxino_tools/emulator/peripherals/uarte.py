@@ -90,6 +90,8 @@ class Uarte(Peripheral):
 
     def note_poll(self) -> None:
         """Counts polls that find nothing, if they come close together: then the firmware waits for the host."""
+        if self._arrival is not None or self._sending:
+            return  # something is on the wire
         now = self.chip.scheduler.now
         self.idle_polls = self.idle_polls + 1 if now - self._last_poll < 5000 else 1
         self._last_poll = now

@@ -65,4 +65,5 @@ class Watchdog(Peripheral):
 
     def _expired(self) -> None:
         self.event(TIMEOUT)
+        self.power_on()  # its own reset stops it, a soft one does not
         self._bite()

@@ -1,0 +1,70 @@
+"""Without a C compiler: the project's own firmware, each kind of request counted once per model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def image() -> bytes:
+    pytest.importorskip("unicorn")
+    path = ROOT / "firmware/boards/nano33ble/prebuilt/onnxino-nano33ble.bin"
+    if not path.is_file():
+        pytest.skip("the prebuilt firmware is not there")
+    return path.read_bytes()
+
+
+@pytest.fixture(scope="module")
+def model() -> bytes:
+    from onnxino_converter import convert
+
+    return convert(ROOT / "examples/digits/digits_int8.onnx").model
+
+
+@pytest.fixture
+def no_compiler(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr("onnxino.compile_cache.find_compiler", lambda: None)
+    yield
+
+
+def inputs(seed: int) -> bytes:
+    return np.random.default_rng(seed).integers(-128, 128, 784, dtype=np.int8).tobytes()
+
+
+def test_later_inferences_repeat_the_first_count(image: bytes, model: bytes, no_compiler: None) -> None:
+    from onnxino_tools.emulator import EmulatorTransport, Machine
+    from onnxino_tools.link import DeviceLink
+
+    machine = Machine(image)
+    link = DeviceLink(EmulatorTransport(machine))
+    link.load_model(model)
+    first = link.infer(inputs(0))
+    profile = link.profile()
+    assert first.cycles > 100_000
+    counted = machine.instructions
+    for seed in (1, 2, 3):
+        result = link.infer(inputs(seed))
+        assert result.cycles == first.cycles
+        assert result.microseconds == pytest.approx(first.microseconds, abs=3)
+        assert link.profile() == profile
+    assert machine.instructions == counted  # nothing was counted any more
+    assert machine.counting == "off"
+    link.load_model(model)
+    assert link.infer(inputs(4)).cycles == pytest.approx(first.cycles, rel=0.001)
+    assert machine.instructions > counted  # a new model is counted again
+
+
+def test_it_agrees_with_native_counting(image: bytes, model: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    from onnxino_tools.emulator import EmulatorTransport, Machine
+    from onnxino_tools.link import DeviceLink
+
+    native = DeviceLink(EmulatorTransport(Machine(image, model))).infer(inputs(0))
+    monkeypatch.setattr("onnxino.compile_cache.find_compiler", lambda: None)
+    slow = DeviceLink(EmulatorTransport(Machine(image, model))).infer(inputs(0))
+    assert slow == native
