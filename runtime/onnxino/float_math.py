@@ -1,4 +1,4 @@
-"""exp, log, tanh, erf, pow and roundings in float32: the operations of engine/float_math.c, in the same order, on arrays.
+"""exp, log, tanh, erf, pow and roundings in float32 arrays: engine/float_math.c, operation by operation.
 
 Every product and every sum is rounded by itself, so that NumPy, and C on any processor, give the same bits.
 docs/numerics.md states the errors. All functions take float32 arrays of any shape and return the same; none warns.
@@ -104,21 +104,19 @@ def log(x: Float) -> Float:
 def tanh(x: Float) -> Float:
     """The hyperbolic tangent: a polynomial near 0, else 1 - 2 / (e^2a + 1) of a = abs(x), with the sign of x."""
     a = np.abs(x)
-    z = x * x
-    near = x + x * (z * _polynomial(z, TANH))
-    far = np.copysign(ONE - TWO / (exp(TWO * a) + ONE), x)
-    return np.where(a < TANH_SMALL, near, far)
+    z = a * a
+    near = a + a * (z * _polynomial(z, TANH))
+    far = ONE - TWO / (exp(TWO * a) + ONE)
+    return np.copysign(np.where(a < TANH_SMALL, near, far), x)
 
 
 @_silent
 def erf(x: Float) -> Float:
     """The error function: a polynomial up to 1, else 1 - e^p(a) of a = abs(x), with the sign of x."""
     a = np.abs(x)
-    z = x * x
-    near = x + x * _polynomial(z, ERF)
-    a_limited = np.where(a > ERF_ONE, ERF_ONE, a)
-    far = np.copysign(ONE - exp(_polynomial(a_limited, ERFC)), x)
-    return np.where(a < ONE, near, far)
+    near = a + a * _polynomial(a * a, ERF)
+    far = ONE - exp(_polynomial(np.where(a > ERF_ONE, ERF_ONE, a), ERFC))
+    return np.copysign(np.where(a < ONE, near, far), x)
 
 
 @_silent

@@ -21,7 +21,7 @@ def check(kernel: FloatSoftmax, inputs: list[Tensor], outputs: list[Tensor]) -> 
 
 
 def run(kernel: FloatSoftmax, arrays: list[NDArray[Any]], outputs: list[Tensor]) -> list[Float]:
-    """float32 [B, ..., D] -> [B, ..., D]. The sum runs in index order, unlike np.sum's: that is what accumulate does."""
+    """float32 [B, ..., D] -> [B, ..., D]. The sum runs in index order, as accumulate does and np.sum does not."""
     with np.errstate(all="ignore"):
         shifted = arrays[0] - arrays[0].max(axis=-1, keepdims=True)
         exponentials = fm.exp(shifted)
