@@ -1,0 +1,126 @@
+"""Which tensors are quantized, and with which parameters."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from onnxino.errors import ConvertError, InputError
+from onnxino_converter.quantize.evaluate import Evaluator
+from onnxino_converter.quantize.graph import Array, Feeds, FloatGraph, describe
+from onnxino_converter.quantize.observers import OBSERVERS, Histogram
+from onnxino_converter.quantize.operators import ABSORBING, ACTIVATIONS, CONSTANT_OPERANDS, FIXED, MOVES, is_float
+from onnxino_converter.quantize.parameters import F32, Parameters, for_range, within
+from onnxino_converter.quantize.settings import Settings
+
+if TYPE_CHECKING:
+    from onnx import NodeProto
+
+Range = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Ranges:
+    """Names of the activations to quantize, in order, and the parameters of each."""
+
+    parameters: dict[str, Parameters]
+
+
+def quantized_tensors(graph: FloatGraph) -> list[str]:
+    """Every float activation but those that a Relu or Clip right behind its operator takes in."""
+    names = [name for name in graph.inputs if name in graph.floats]
+    for node in graph.nodes:
+        if is_float(graph, node):
+            names += [name for name in node.output if name in graph.floats and not _is_absorbed(graph, node, name)]
+    return names
+
+
+def _is_absorbed(graph: FloatGraph, node: NodeProto, name: str) -> bool:
+    user = graph.only_user(name) if node.op_type in ABSORBING or node.op_type in ACTIVATIONS else None
+    return user is not None and user.op_type in ACTIVATIONS and user.input[0] == name
+
+
+def sources(graph: FloatGraph, names: list[str]) -> dict[str, str]:
+    """For each tensor the one whose parameters it takes: what MOVES nodes pass on keeps them."""
+    producers = graph.producers()
+
+    def source(name: str) -> str:
+        node = producers.get(name)
+        return source(node.input[0]) if node is not None and node.op_type in MOVES else name
+
+    return {name: source(name) for name in names}
+
+
+def observe(graph: FloatGraph, batches: list[Feeds], names: set[str], settings: Settings) -> dict[str, Range]:
+    """The range of each tensor by the method of the settings. Raises InputError where a value is not finite."""
+    evaluator = Evaluator(graph.write())
+    ends: dict[str, Range] = {}
+    for feeds in batches:
+        values = evaluator.run(feeds)
+        for name in names:
+            low, high = _ends(graph, name, values[name])
+            known = ends.get(name, (low, high))
+            ends[name] = min(low, known[0]), max(high, known[1])
+    if settings.method == "minmax":
+        return ends
+    histograms = {name: Histogram.empty(*ends[name]) for name in names}
+    for feeds in batches:
+        values = evaluator.run(feeds)
+        for name, histogram in histograms.items():
+            histogram.add(values[name])
+    choose = OBSERVERS[settings.method]
+    return {name: choose(histogram) for name, histogram in histograms.items()}
+
+
+def _ends(graph: FloatGraph, name: str, values: Array) -> Range:
+    low, high = float(values.min()), float(values.max())
+    if not (np.isfinite(low) and np.isfinite(high)):
+        node = graph.producers().get(name)
+        where = describe(node) if node is not None else f"input '{name}'"
+        raise InputError(
+            f"{where} gives values that are not finite on the calibration data",
+            "check the model in float, and that the data are scaled as in training",
+        )
+    return low, high
+
+
+def choose_parameters(graph: FloatGraph, batches: list[Feeds], settings: Settings) -> dict[str, Parameters]:
+    """Scale and zero point of every tensor to quantize, in the graph's order."""
+    producers = graph.producers()
+    origin = sources(graph, quantized_tensors(graph))
+    fixed = {name for name in origin.values() if name in producers and producers[name].op_type in FIXED}
+    ranges = observe(graph, batches, set(origin.values()) - fixed, settings)
+    found: dict[str, Parameters] = {}
+    for name in set(origin.values()):
+        if name in fixed:
+            found[name] = Parameters(F32(1 / 256), 0 if settings.unsigned else -128, settings.unsigned)
+            continue
+        bounds = _bounds(graph, producers.get(name))
+        low, high = ranges[name]
+        found[name] = (
+            for_range(low, high, settings.unsigned) if bounds is None else within(low, high, bounds, settings.unsigned)
+        )
+    return {name: found[source] for name, source in origin.items()}
+
+
+def _bounds(graph: FloatGraph, node: NodeProto | None) -> Range | None:
+    """The limits of a Clip."""
+    if node is None or node.op_type != "Clip":
+        return None
+    ends: list[float] = []
+    for index, default in ((1, -np.inf), (2, np.inf)):
+        value = graph.constant(node, index)
+        if value is None and len(node.input) > index and node.input[index]:
+            raise ConvertError(
+                f"{describe(node)}: its limits are computed at run time", "export it with constant limits"
+            )
+        ends.append(default if value is None else float(value.reshape(-1)[0]))
+    return ends[0], ends[1]
+
+
+def constant_operands(graph: FloatGraph, node: NodeProto) -> list[int]:
+    """Indices of the constant inputs that are quantized like activations."""
+    wanted = node.op_type in CONSTANT_OPERANDS and is_float(graph, node)
+    return [k for k, name in enumerate(node.input) if wanted and name in graph.constants and name in graph.floats]
