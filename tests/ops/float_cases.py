@@ -31,7 +31,18 @@ def values(seed: int, shape: Sequence[int], kind: str = "normal") -> Floats:
     return np.where(rng.random(shape) < 0.2, rng.choice(np.array(EXTREMES, f32), shape), normal)
 
 
-def weights(seed: int, layout: WeightLayout, shape: Sequence[int], scales: int) -> tuple[Floats, Weights, Floats | None]:
+def patterns(seed: int, count: int) -> Floats:
+    """[count + some]: random bit patterns, every exponent among them, and extremes with their neighbours."""
+    bits = np.random.default_rng(seed).integers(0, 1 << 32, count, np.uint32).view(f32)
+    edges = np.array([*EXTREMES, 0.5, -0.5, 1.5, 2.5, -2.5, 8388607.5, 16777216.0, 88.72284, -103.97208], f32)
+    with np.errstate(over="ignore"):
+        near = [np.nextafter(edges, f32(-np.inf)), edges, np.nextafter(edges, f32(np.inf))]
+    return np.concatenate([bits, *near])
+
+
+def weights(
+    seed: int, layout: WeightLayout, shape: Sequence[int], scales: int
+) -> tuple[Floats, Weights, Floats | None]:
     """The weights as float32 [outputs, ...], as stored, and their scales: float32 where `scales` is 0, else int8."""
     if not scales:
         real = values(seed, shape)

@@ -24,6 +24,7 @@ Int8 = NDArray[np.int8]
 Floats = NDArray[np.float32]
 
 
+DEVICE = {"int8": np.int8, "int64": np.int32, "float32": np.float32}
 ELEMENTS = {"int8": ElementType.Int8, "int64": ElementType.Int32, "float32": ElementType.Float32}
 DTYPES = {ElementType.Int8: np.int8, ElementType.Int32: np.int64, ElementType.Float32: np.float32}
 
@@ -94,8 +95,19 @@ def ort_session(model: onnx.ModelProto | bytes, optimize: bool = True) -> onnxru
     return onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
 
 
-def ort(op: str, arguments: Sequence[Any], inputs: dict[int, Int8], domain: str = "", **attributes: Any) -> Any:
-    """Runs one ONNX node. arguments: constants in order, None where left out; inputs: fed arrays by position."""
+def ort(
+    op: str,
+    arguments: Sequence[Any],
+    inputs: dict[int, Any],
+    domain: str = "",
+    output: Any = None,
+    opset: int = 13,
+    **attributes: Any,
+) -> Any:
+    """Runs one ONNX node. arguments: constants in order, None where left out; inputs: fed arrays by position.
+
+    output: dtype of the output, where it is not the first input's.
+    """
     names: list[str] = []
     initializers: list[onnx.TensorProto] = []
     values: list[onnx.ValueInfoProto] = []
@@ -110,11 +122,11 @@ def ort(op: str, arguments: Sequence[Any], inputs: dict[int, Int8], domain: str 
         else:
             initializers.append(numpy_helper.from_array(np.asarray(argument), f"i{position}"))
         names.append(f"i{position}")
-    kind = helper.np_dtype_to_tensor_dtype(next(iter(inputs.values())).dtype)
-    output = helper.make_tensor_value_info("y", kind, None)
+    kind = helper.np_dtype_to_tensor_dtype(np.dtype(output or next(iter(inputs.values())).dtype))
+    result = helper.make_tensor_value_info("y", kind, None)
     node = helper.make_node(op, names, ["y"], domain=domain, **attributes)
-    graph = helper.make_graph([node], "case", values, [output], initializers)
-    opsets = [helper.make_opsetid("", 13), helper.make_opsetid("com.microsoft", 1)]
+    graph = helper.make_graph([node], "case", values, [result], initializers)
+    opsets = [helper.make_opsetid("", opset), helper.make_opsetid("com.microsoft", 1)]
     session = ort_session(helper.make_model(graph, opset_imports=opsets, ir_version=9))
     return session.run(None, {f"i{position}": np.asarray(array) for position, array in inputs.items()})[0]
 
@@ -146,3 +158,11 @@ def nchw(x: NDArray[Any]) -> NDArray[Any]:
 
 def random_int8(seed: int, shape: Sequence[int], low: int = -128, high: int = 127) -> Int8:
     return np.random.default_rng(seed).integers(low, high, shape, np.int8, endpoint=True)
+
+
+def random_of(dtype: str, seed: int, shape: Sequence[int]) -> NDArray[Any]:
+    """Any values of a port type: int8, int64 of 32 bits, or float32."""
+    if dtype == "float32":
+        return np.random.default_rng(seed).normal(0, 2, shape).astype(f32)
+    limits = np.iinfo(DEVICE[dtype])
+    return np.random.default_rng(seed).integers(limits.min, limits.max, shape, dtype, endpoint=True)
