@@ -300,7 +300,8 @@ static inline uint8_t onx_fb_float_average_pool2d_count_include_pad(onx_fb_float
     return onx_fb_u8(t.at, 6, 0);
 }
 
-/* y = clamp(function(a, b)) with NumPy broadcasting. */
+/* y = clamp(function(a, b)) with NumPy broadcasting; the clamp is FloatUnary's. May overwrite an input of y's
+ * shape. */
 
 static inline uint8_t onx_fb_float_binary_function(onx_fb_float_binary t) { return onx_fb_u8(t.at, 4, 0); }
 static inline float onx_fb_float_binary_minimum(onx_fb_float_binary t)
@@ -398,7 +399,7 @@ static inline onx_u8s onx_fb_float_reduce_axes(onx_fb_float_reduce t)
 }
 
 /* Over the last axis: m = max(x); e_i = exp(x_i - m); s = sum of e_i in order; y_i = e_i / s, or with log: (x_i -
- * m) - log(s). */
+ * m) - log(s). May overwrite its input. */
 
 static inline uint8_t onx_fb_float_softmax_log(onx_fb_float_softmax t) { return onx_fb_u8(t.at, 4, 0); }
 

@@ -44,7 +44,7 @@ ONX_UNARY(gelu, 0.5f * x * (1.0f + onx_erf(x * 0.70710678f)))
 ONX_UNARY(floor, onx_floor(x))
 ONX_UNARY(ceil, onx_ceil(x))
 ONX_UNARY(round, onx_round_even(x))
-ONX_UNARY(sign, x > 0.0f ? 1.0f : x < 0.0f ? -1.0f : x)
+ONX_UNARY(sign, x > 0.0f ? 1.0f : x < 0.0f ? -1.0f : x + 0.0f)
 
 static const onx_unary onx_unary_functions[] = {
     [ONX_UNARY_FUNCTION_CLAMP] = onx_unary_clamp,

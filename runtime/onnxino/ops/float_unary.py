@@ -44,7 +44,7 @@ def _hard_sigmoid(x: Float, alpha: np.float32, beta: np.float32) -> Float:
 
 
 def _sign(x: Float) -> Float:
-    return np.where(x > ZERO, ONE, np.where(x < ZERO, -ONE, x))
+    return np.where(x > ZERO, ONE, np.where(x < ZERO, -ONE, x + ZERO))
 
 
 FUNCTIONS: dict[UnaryFunction, Callable[[Float, np.float32, np.float32], Float]] = {

@@ -342,7 +342,7 @@ class FloatUnary:
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class FloatBinary:
-    """y = clamp(function(a, b)) with NumPy broadcasting."""
+    """y = clamp(function(a, b)) with NumPy broadcasting; the clamp is FloatUnary's. May overwrite an input of y's shape."""
 
     function: BinaryFunction = BinaryFunction.Add
     minimum: float = float("-inf")
@@ -376,7 +376,8 @@ class FloatReduce:
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class FloatSoftmax:
-    """Over the last axis: m = max(x); e_i = exp(x_i - m); s = sum of e_i in order; y_i = e_i / s, or with log: (x_i - m) - log(s)."""
+    """Over the last axis: m = max(x); e_i = exp(x_i - m); s = sum of e_i in order; y_i = e_i / s, or with log: (x_i - m) - log(s).
+    May overwrite its input."""
 
     log: bool = False
 
