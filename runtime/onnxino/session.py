@@ -44,7 +44,7 @@ class RunResult(NamedTuple):
     outputs: list[Array]
     """The asked outputs, as run returns them without intermediates."""
     intermediates: dict[str, Array]
-    """Every tensor of the network by ONNX name, in ONNX's layout, batch first; int8 and uint8 are quantized, others int32 or float32."""
+    """Every tensor of the network by ONNX name, in ONNX's layout, batch first; int8 and uint8 are quantized."""
 
 
 class InferenceSession:

@@ -1,4 +1,4 @@
-"""Transpose against ONNX Runtime's Transpose on int8."""
+"""Transpose against ONNX Runtime's Transpose, on every type that moves."""
 
 from __future__ import annotations
 
@@ -20,12 +20,13 @@ CASES = [
 ]
 
 
+@pytest.mark.parametrize("dtype", oc.ELEMENTS)
 @pytest.mark.parametrize(("shape", "perm"), CASES, ids=str)
-def test_equals_onnx_runtime(shape: tuple[int, ...], perm: tuple[int, ...], backend: str) -> None:
-    x = oc.random_int8(1, shape)
+def test_equals_onnx_runtime(shape: tuple[int, ...], perm: tuple[int, ...], dtype: str, backend: str) -> None:
+    x = oc.random_of(dtype, 1, shape)
     expected = oc.ort("Transpose", [None], {0: x}, perm=perm)
     found = oc.run_raw(backend, Transpose(perm=np.array(perm, np.uint8)), [x], expected.shape)
-    assert np.array_equal(found, expected)
+    assert oc.same_bits(found, expected)
 
 
 def test_batch(backend: str) -> None:

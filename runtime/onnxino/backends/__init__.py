@@ -11,7 +11,7 @@ from onnxino.schema.model import Model
 
 
 class Backend(Protocol):
-    """Runs device tensors: arrays [B, *tensor.shape] of the tensors' types, ordered as model.inputs and model.outputs."""
+    """Runs device tensors: arrays [B, *tensor.shape] of the tensors' types, in the order of the model's ports."""
 
     cycles: NDArray[np.int64] | None
     """[B] CPU cycles of each sample of the last run; None where the backend does not count."""

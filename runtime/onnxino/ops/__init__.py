@@ -8,15 +8,20 @@ from numpy.typing import NDArray
 
 from onnxino.ops import (
     add,
+    arg_max,
     average_pool2d,
     concat,
     conv2d,
     depthwise_conv2d,
     dequantize,
     fake_quantize,
+    float_average_pool2d,
     float_binary,
     float_conv2d,
     float_fully_connected,
+    float_mat_mul,
+    float_max_pool2d,
+    float_reduce,
     float_softmax,
     float_unary,
     fully_connected,
@@ -24,8 +29,10 @@ from onnxino.ops import (
     max_pool2d,
     mean2d,
     mul,
+    pad,
     quantize,
     softmax,
+    take,
     transpose,
 )
 from onnxino.schema import model as schema
@@ -76,9 +83,16 @@ OPERATORS: dict[type, OperatorSpec] = {
     schema.FakeQuantize: fake_quantize,
     schema.FloatConv2D: float_conv2d,
     schema.FloatFullyConnected: float_fully_connected,
+    schema.FloatMatMul: float_mat_mul,
     schema.FloatUnary: float_unary,
     schema.FloatBinary: float_binary,
+    schema.FloatMaxPool2D: float_max_pool2d,
+    schema.FloatAveragePool2D: float_average_pool2d,
+    schema.FloatReduce: float_reduce,
     schema.FloatSoftmax: float_softmax,
+    schema.ArgMax: arg_max,
+    schema.Take: take,
+    schema.Pad: pad,
 }
 
 

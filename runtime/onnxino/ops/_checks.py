@@ -39,6 +39,14 @@ def require_type(tensor: Tensor, expected: ElementType) -> None:
     require(tensor.type == expected, f"tensor '{tensor.name}' is {tensor.type.name}, expected {expected.name}")
 
 
+def require_reduced(tensor: Tensor, shape: Sequence[int], axes: Sequence[int]) -> None:
+    """The tensor must have this shape with each of the axes of size 1, or without them ([1] where none is left)."""
+    ones = [1 if axis in axes else size for axis, size in enumerate(shape)]
+    left = [size for axis, size in enumerate(shape) if axis not in axes] or [1]
+    found = list(shape_of(tensor))
+    require(found in (ones, left), f"tensor '{tensor.name}' has shape {found}, expected {ones} or {left}")
+
+
 MOVABLE = (ElementType.Int8, ElementType.Int32, ElementType.Float32)
 
 
@@ -50,6 +58,12 @@ def require_movable(inputs: Sequence[Tensor], outputs: Sequence[Tensor], count: 
         f"tensor '{inputs[0].name if inputs else ''}' is {kind.name}, expected Int8, Int32 or Float32",
     )
     require_tensors(inputs, outputs, count, kind, kind)
+
+
+def require_sums(inputs: Sequence[Tensor], outputs: Sequence[Tensor]) -> None:
+    """One int8 input and one output that takes integer sums: int8 or float32."""
+    kind = ElementType.Float32 if outputs and outputs[0].type == ElementType.Float32 else ElementType.Int8
+    require_tensors(inputs, outputs, 1, writes=kind)
 
 
 def require_image(tensor: Tensor) -> tuple[int, int, int, int]:

@@ -65,7 +65,7 @@ def finish(total: Floats, minimum: float, maximum: float) -> None:
 
 
 def add_products(total: Floats, a: NDArray[Any], b: NDArray[Any]) -> None:
-    """total += a[k] * b[k] for each k in order. a, b: [K, ...], whose [k] broadcast against each other to total's shape."""
+    """total += a[k] * b[k] for each k in order; a, b: [K, ...], where a[k] * b[k] broadcasts to total's shape."""
     if total.size < FEW and total.size * len(a) < CHUNK_BYTES:
         terms = np.empty((len(a) + 1, *total.shape), np.float32)
         terms[0] = total
@@ -89,6 +89,16 @@ def dense(bias: Floats, weights: Floats, columns: Floats) -> Floats:
     total = np.ascontiguousarray(total.T)  # the longer axis is the inner loop
     add_products(total, columns[:, :, None], np.ascontiguousarray(weights.T)[:, None, :])
     return total.T
+
+
+def sums(terms: Floats) -> Floats:
+    """[K, P] -> [P]: the sum over K in order, beginning with the first term."""
+    if terms.shape[1] < FEW:
+        return np.add.accumulate(terms, axis=0)[-1]
+    total = terms[0].copy()
+    for term in terms[1:]:
+        total += term
+    return total
 
 
 def float_tensors(inputs: list[Tensor], outputs: list[Tensor], count: int = 1) -> None:

@@ -30,21 +30,13 @@ def run(kernel: AveragePool2D, arrays: list[NDArray[np.int8]], outputs: list[Ten
     for row in range(window.kernel_h):
         for column in range(window.kernel_w):
             total += _window.tap(real, window, output, row, column)
-    total /= _counts(kernel, (images.shape[1], images.shape[2]), output)[..., None]
+    size = (images.shape[1], images.shape[2])
+    total /= _pool.counts(window, size, output, include_pad=kernel.count_include_pad)[..., None]
     total /= np.float32(kernel.output_scale)
     total += np.float32(kernel.output_zero_point + kernel.domain_offset)
     np.rint(total, out=total)
     total -= np.float32(kernel.domain_offset)
     return [saturate(total).reshape(-1, *shape)]
-
-
-def _counts(kernel: AveragePool2D, size: tuple[int, int], output: tuple[int, int]) -> NDArray[np.float32]:
-    """[OH, OW]: how many pixels each window averages."""
-    along: list[NDArray[np.int64]] = []
-    for axis, length, count in zip(_window.axes(kernel.window), size, output, strict=True):
-        before, after = axis[3:] if kernel.count_include_pad else (0, 0)
-        along.append(_window.taps(axis, count, -before, length + after))
-    return np.multiply.outer(along[0], along[1]).astype(np.float32)
 
 
 def scratch(kernel: AveragePool2D, inputs: list[Tensor], outputs: list[Tensor]) -> int:
