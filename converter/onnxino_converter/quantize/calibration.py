@@ -1,29 +1,84 @@
-"""Checks calibration data and cuts them into batches that the model takes."""
+"""Calibration data: checked against the model, and cut into batches that run fast."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, cast
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from onnxino.errors import InputError
+from onnxino_converter.quantize.evaluate import Evaluator
 from onnxino_converter.quantize.graph import Array, Feeds, FloatGraph
 
 if TYPE_CHECKING:
-    from onnx import ValueInfoProto
+    from onnx import ModelProto, ValueInfoProto
 
-BATCH = 16  # where the model's batch is not fixed
+BATCH = 16
 HINT = "calibration takes float32 arrays as the float model does, for example {'input': array of shape [samples, ...]}"
 
 
-def batches_of(graph: FloatGraph, calibration: Mapping[str, Any] | Iterable[Mapping[str, Any]]) -> list[Feeds]:
-    """Feeds for the model, each of the model's batch. Raises InputError for data that do not fit."""
-    feeds = [calibration] if isinstance(calibration, Mapping) else list(calibration)
-    batches = [batch for feed in feeds for batch in _cut(graph, cast("Mapping[str, Any]", feed))]
+@dataclass(frozen=True)
+class Calibration:
+    """Feeds in batches. `free` says that they are larger than the model's fixed batch, which it allows for."""
+
+    batches: list[Feeds]
+    free: bool = False
+
+    def evaluator(self, graph: FloatGraph) -> Evaluator:
+        """The graph as it is now, for these batches."""
+        return Evaluator(_free_batch(graph) if self.free else graph.write())
+
+
+def read_calibration(graph: FloatGraph, data: Mapping[str, Any] | Iterable[Mapping[str, Any]]) -> Calibration:
+    """Checks and cuts the data. Raises InputError where they do not fit the model."""
+    feeds: Iterable[Any] = [data] if isinstance(data, Mapping) else data
+    batches = [batch for feed in feeds for batch in _cut(graph, feed)]
     if not batches:
         raise InputError("there are no calibration data", HINT)
-    return batches
+    sizes = {len(array) for feed in batches for array in feed.values()}
+    if len(batches) > 1 and len(sizes) == 1 and max(sizes) < BATCH and _may_be_joined(graph, batches):
+        return Calibration(_join(batches, BATCH // max(sizes)), free=True)
+    return Calibration(batches)
+
+
+def _join(batches: list[Feeds], count: int) -> list[Feeds]:
+    groups = [batches[at : at + count] for at in range(0, len(batches), count)]
+    return [{name: np.concatenate([feed[name] for feed in group]) for name in group[0]} for group in groups]
+
+
+def _may_be_joined(graph: FloatGraph, batches: list[Feeds]) -> bool:
+    """Whether two batches at once give what each gives alone, in every tensor: tried, as models are exported with a
+    fixed batch that nothing but a Reshape knows of."""
+    alone = [Evaluator(graph.write()).run(feeds) for feeds in batches[:2]]
+    try:
+        joined = Evaluator(_free_batch(graph)).run(_join(batches[:2], 2)[0])
+    except Exception:  # whatever NumPy says to shapes that do not fit
+        return False
+    for name, values in alone[0].items():
+        if values.dtype.kind != "f":
+            continue
+        both = np.concatenate([values, alone[1][name]]) if values.ndim else values
+        if joined[name].shape != both.shape or not np.allclose(joined[name], both, 1e-3, 1e-3, equal_nan=True):
+            return False
+    return True
+
+
+def _free_batch(graph: FloatGraph) -> ModelProto:
+    """The model with Reshape taking the batch from its input."""
+    from onnx import numpy_helper
+
+    model = graph.write()
+    for k, node in enumerate(model.graph.node):
+        shape = graph.constant(node, 1) if node.op_type == "Reshape" else None
+        known = graph.shapes.get(node.input[0])
+        if shape is not None and known and shape.size and shape[0] == known[0]:
+            name = f"{node.input[1]}__free{k}"
+            freed = np.array([0, *shape[1:]], np.int64)
+            model.graph.initializer.append(numpy_helper.from_array(freed, name))
+            node.input[1] = name
+    return model
 
 
 def _cut(graph: FloatGraph, feed: Mapping[str, Any]) -> list[Feeds]:
@@ -33,15 +88,14 @@ def _cut(graph: FloatGraph, feed: Mapping[str, Any]) -> list[Feeds]:
         raise InputError(f"the calibration data are for {_list(feed)}, the model's inputs are {_list(names)}", HINT)
     arrays = {port.name: _check(port, feed[port.name]) for port in ports}
     counts = {name: len(array) for name, array in arrays.items()}
-    if len(set(counts.values())) != 1:
+    count = min(counts.values())
+    if count != max(counts.values()):
         raise InputError(f"the inputs have different numbers of calibration samples: {counts}", HINT)
-    count = next(iter(counts.values()))
-    sizes = {_sizes(port)[0] for port in ports}
-    fixed = {size for size in sizes if size is not None}
-    step = fixed.pop() if len(fixed) == 1 else BATCH
-    if not fixed and None not in sizes and count < step:
-        raise InputError(f"there are {count} calibration samples, but the model takes {step} at once", HINT)
-    last = count - count % step if None not in sizes else count
+    fixed = _sizes(ports[0])[0]
+    step = fixed or BATCH
+    if fixed is not None and count < fixed:
+        raise InputError(f"there are {count} calibration samples, but the model takes {fixed} at once", HINT)
+    last = count if fixed is None else count - count % fixed
     return [{name: array[at : at + step] for name, array in arrays.items()} for at in range(0, last, step)]
 
 

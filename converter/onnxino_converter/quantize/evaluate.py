@@ -26,7 +26,7 @@ class Evaluator:
         evaluator: Any = ReferenceEvaluator(model, new_ops=_fast_operators())
         self.nodes: list[NodeProto] = list(model.graph.node)
         self._steps: list[Any] = evaluator.rt_nodes_
-        self._constants: Feeds = dict(evaluator.rt_inits_)
+        self.constants: Feeds = dict(evaluator.rt_inits_)
         self.output_names: list[str] = [o.name for o in model.graph.output]
 
     def step(self, index: int, inputs: list[Array | None]) -> list[Array]:
@@ -36,11 +36,11 @@ class Evaluator:
 
     def run(self, feeds: Feeds) -> Feeds:
         """Every tensor of the graph by name."""
-        values: dict[str, Array | None] = {"": None, **self._constants, **feeds}
+        values: dict[str, Array | None] = {"": None, **self.constants, **feeds}
         for index, node in enumerate(self.nodes):
             outputs = self.step(index, [values[name] for name in node.input])
             values.update(zip(node.output, outputs, strict=False))
-        return {name: array for name, array in values.items() if array is not None and name not in self._constants}
+        return {name: array for name, array in values.items() if array is not None and name not in self.constants}
 
 
 def _fast_operators() -> list[Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,8 +24,6 @@ from onnxino_converter.quantize.settings import Settings
 
 if TYPE_CHECKING:
     from onnx import ModelProto, NodeProto
-
-MULTIPLIER_MIN = 1e-30
 
 
 @dataclass(frozen=True)
@@ -116,7 +114,7 @@ class Writer:
         )
         self.dequantized[name] = back
 
-    def _scale(self, name: str, scale: Array, zero_point: Array) -> list[str]:
+    def _scale(self, name: str, scale: Array | np.float32, zero_point: Array) -> list[str]:
         """Fresh constants each time: ONNX Runtime 1.31 fails on shared ones with session.x64quantprecision."""
         add = self.graph.add_constant
         return [add(f"{name}_scale", np.asarray(scale, np.float32)), add(f"{name}_zero_point", zero_point)]
@@ -141,5 +139,5 @@ class Writer:
     def _node(self, kind: str, inputs: list[str], output: str, axis: int | None = None) -> None:
         from onnx import helper
 
-        attributes = {} if axis is None else {"axis": axis}
+        attributes: dict[str, Any] = {} if axis is None else {"axis": axis}
         self.nodes.append(helper.make_node(kind, inputs, [output], name=f"{output}_{kind}", **attributes))

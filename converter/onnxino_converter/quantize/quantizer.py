@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from onnxino_converter.importer import load_source
-from onnxino_converter.quantize.calibration import batches_of
+from onnxino_converter.quantize.calibration import read_calibration
 from onnxino_converter.quantize.correct import correct_biases
 from onnxino_converter.quantize.equalize import equalize_channels
 from onnxino_converter.quantize.fold import fold_batch_norm
@@ -35,26 +35,26 @@ def quantize(
 ) -> ModelProto:
     """Quantize a float32 model to int8 weights and 8-bit activations.
 
-    model: path, bytes or onnx.ModelProto. calibration: float32 arrays by input name, first axis = samples; or feeds, one
-    after the other. method: minmax, percentile, mse or entropy (docs/quantizing.md). Returns a QDQ model that ONNX
-    Runtime computes in integers and convert() accepts. Raises ConvertError for a model that cannot be quantized,
+    model: path, bytes or onnx.ModelProto. calibration: float32 arrays by input name, first axis = samples; or an
+    iterable of such feeds. method: minmax, percentile, mse or entropy (docs/quantizing.md). Returns a QDQ model that
+    ONNX Runtime computes in integers and convert() accepts. Raises ConvertError for a model that cannot be quantized,
     InputError for calibration data that do not fit it, ValueError for an unknown option.
     """
     settings = Settings(method, per_channel, activations, equalize, bias_correction)
     graph = prepare(load_source(model).model)
-    batches = batches_of(graph, calibration)
+    data = read_calibration(graph, calibration)
     if settings.equalize:
         equalize_channels(graph)
-    parameters = choose_parameters(graph, batches, settings)
+    parameters = choose_parameters(graph, data, settings)
     if settings.bias_correction:
-        correct_biases(graph, batches, parameters, settings)
+        correct_biases(graph, data, parameters, settings)
     result = Writer(graph, parameters, settings).write()
     result.producer_name = "onnxino"
     return result
 
 
 def prepare(model: ModelProto) -> FloatGraph:
-    """The float graph that is quantized: checked, simplified, normalizations folded. It computes what the model does."""
+    """The float graph that is quantized: checked, simplified, normalizations folded. Computes what the model does."""
     graph = FloatGraph.read(model)
     check_float(graph)
     graph = FloatGraph.read(raise_opset(model))

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from onnxino.errors import ConvertError, InputError
-from onnxino_converter.quantize.evaluate import Evaluator
-from onnxino_converter.quantize.graph import Array, Feeds, FloatGraph, describe
+from onnxino_converter.quantize.calibration import Calibration
+from onnxino_converter.quantize.graph import Array, FloatGraph, describe
 from onnxino_converter.quantize.observers import OBSERVERS, Histogram
 from onnxino_converter.quantize.operators import ABSORBING, ACTIVATIONS, CONSTANT_OPERANDS, FIXED, MOVES, is_float
 from onnxino_converter.quantize.parameters import F32, Parameters, for_range, within
@@ -19,13 +18,6 @@ if TYPE_CHECKING:
     from onnx import NodeProto
 
 Range = tuple[float, float]
-
-
-@dataclass(frozen=True)
-class Ranges:
-    """Names of the activations to quantize, in order, and the parameters of each."""
-
-    parameters: dict[str, Parameters]
 
 
 def quantized_tensors(graph: FloatGraph) -> list[str]:
@@ -53,11 +45,11 @@ def sources(graph: FloatGraph, names: list[str]) -> dict[str, str]:
     return {name: source(name) for name in names}
 
 
-def observe(graph: FloatGraph, batches: list[Feeds], names: set[str], settings: Settings) -> dict[str, Range]:
+def observe(graph: FloatGraph, calibration: Calibration, names: set[str], settings: Settings) -> dict[str, Range]:
     """The range of each tensor by the method of the settings. Raises InputError where a value is not finite."""
-    evaluator = Evaluator(graph.write())
+    evaluator = calibration.evaluator(graph)
     ends: dict[str, Range] = {}
-    for feeds in batches:
+    for feeds in calibration.batches:
         values = evaluator.run(feeds)
         for name in names:
             low, high = _ends(graph, name, values[name])
@@ -66,7 +58,7 @@ def observe(graph: FloatGraph, batches: list[Feeds], names: set[str], settings: 
     if settings.method == "minmax":
         return ends
     histograms = {name: Histogram.empty(*ends[name]) for name in names}
-    for feeds in batches:
+    for feeds in calibration.batches:
         values = evaluator.run(feeds)
         for name, histogram in histograms.items():
             histogram.add(values[name])
@@ -86,12 +78,12 @@ def _ends(graph: FloatGraph, name: str, values: Array) -> Range:
     return low, high
 
 
-def choose_parameters(graph: FloatGraph, batches: list[Feeds], settings: Settings) -> dict[str, Parameters]:
+def choose_parameters(graph: FloatGraph, calibration: Calibration, settings: Settings) -> dict[str, Parameters]:
     """Scale and zero point of every tensor to quantize, in the graph's order."""
     producers = graph.producers()
     origin = sources(graph, quantized_tensors(graph))
     fixed = {name for name in origin.values() if name in producers and producers[name].op_type in FIXED}
-    ranges = observe(graph, batches, set(origin.values()) - fixed, settings)
+    ranges = observe(graph, calibration, set(origin.values()) - fixed, settings)
     found: dict[str, Parameters] = {}
     for name in set(origin.values()):
         if name in fixed:
