@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 
-from onnxino.schema.model import ElementType, WeightLayout, Weights
+from onnxino.errors import ModelError
+from onnxino.model import load_model
+from onnxino.schema.codec import encode
+from onnxino.schema.model import ElementType, Model, WeightLayout, Weights
 
 Floats = NDArray[np.float32]
 f32 = np.float32
@@ -67,3 +72,29 @@ def bound(terms: int, size: NDArray[np.float64]) -> NDArray[np.float64]:
     Each order differs from the exact sum by at most (terms + 1) * 2^-24 * size (Higham, Accuracy and Stability).
     """
     return 2 * (terms + 2) * 2.0**-24 * size
+
+
+def ulps(found: Floats, expected: NDArray[Any], floor: float = 0) -> NDArray[np.float64]:
+    """How far apart, in the distance of float32 values at max(abs(expected), floor).
+
+    Zeros and NaN equal each other, infinity equals itself; everything else is infinitely far from them.
+    """
+    with np.errstate(all="ignore"):
+        exact = expected.astype(np.float64)
+        rounded = expected.astype(f32)
+        distance = np.abs(found - exact) / np.spacing(np.maximum(np.abs(rounded), f32(floor))).astype(np.float64)
+    same = (found == rounded) & ~np.isfinite(rounded) | np.isnan(found) & np.isnan(rounded)
+    usual = np.isfinite(found) & np.isfinite(rounded)
+    return np.where(same, 0.0, np.where(usual, distance, np.inf))
+
+
+def assert_refused(model: Model, message: str, c_backend_missing: str | None) -> None:
+    """Python refuses the model with this message (a pattern), and so does the C runtime, where it is."""
+    data = encode(model)
+    with pytest.raises(ModelError, match=message):
+        load_model(data)
+    if not c_backend_missing:
+        from onnxino.backends.c import CBackend
+
+        with pytest.raises(ModelError, match="the C runtime refuses the model"):
+            CBackend(model, data)
