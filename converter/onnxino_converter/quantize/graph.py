@@ -63,7 +63,7 @@ class FloatGraph:
         used = {name for node in self.nodes for name in node.input} | set(self.outputs)
         for name, array in self.constants.items():
             if name in used:
-                result.graph.initializer.append(numpy_helper.from_array(np.ascontiguousarray(array), name))
+                result.graph.initializer.append(numpy_helper.from_array(np.asarray(array, order="C"), name))
         return result
 
     def infer(self) -> None:

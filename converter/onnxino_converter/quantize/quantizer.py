@@ -29,7 +29,7 @@ def quantize(
     *,
     method: Method = "minmax",
     per_channel: bool = True,
-    activations: Activations = "int8",
+    activations: Activations = "uint8",
     equalize: bool = False,
     bias_correction: bool = False,
 ) -> ModelProto:

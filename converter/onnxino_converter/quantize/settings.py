@@ -16,13 +16,15 @@ class Settings:
     """How to quantize.
 
     method: how an activation's range is chosen from its values (observers.py). per_channel: one weight scale for each
-    output channel, or one for all. activations: their type; weights are int8, symmetric. equalize: balance channels
-    between layers first. bias_correction: take the mean error that rounding causes out of the biases.
+    output channel, or one for all. activations: their type; the device computes the same with both, but ONNX Runtime on
+    x86-64 has no int8 kernels for tensors that several operators read, and runs such in float. Weights are int8,
+    symmetric. equalize: balance channels between layers first. bias_correction: take the mean error that rounding
+    causes out of the biases.
     """
 
     method: Method = "minmax"
     per_channel: bool = True
-    activations: Activations = "int8"
+    activations: Activations = "uint8"
     equalize: bool = False
     bias_correction: bool = False
 

@@ -1,4 +1,4 @@
-"""Turn a quantized ONNX model into what a microcontroller needs.
+"""Turn a quantized ONNX model, or with --calibrate a float one, into what a microcontroller needs.
 
 Writes NAME.oxm (the model file that every part of Onnxino runs), NAME.c and NAME.h (the same bytes as a C array, with
 the quantization of inputs and outputs as macros) and NAME.report.json (work, sizes and memory) into DIR.
@@ -12,13 +12,16 @@ from typing import TYPE_CHECKING, Any
 
 from onnxino.errors import InputError
 from onnxino_tools import arguments, ui
+from onnxino_tools.calibrate import add_calibration, check_options, quantized
 
 if TYPE_CHECKING:
     from argparse import Namespace
 
 
 def add_arguments(parser: arguments.Parser) -> None:
-    parser.add_argument("model", metavar="MODEL.onnx", help="statically quantized ONNX model (QDQ or QOperator, 8 bit)")
+    parser.add_argument(
+        "model", metavar="MODEL.onnx", help="statically quantized ONNX model; a float one with --calibrate"
+    )
     parser.add_argument("-o", "--output", default=".", metavar="DIR", help="where to write (created; default: here)")
     parser.add_argument("--name", metavar="N", help="name of the files and the C symbols (default: from the file)")
     parser.add_argument("--labels", metavar="L", help="class names: a text file, one a line, or a,b,c")
@@ -26,15 +29,22 @@ def add_arguments(parser: arguments.Parser) -> None:
         "--board", default="nano33ble", metavar="B", help="whose memory the model must fit (default: %(default)s)"
     )
     arguments.add_preprocessing(parser)
+    add_calibration(parser)
     arguments.add_json(parser)
 
 
 def run(args: Namespace) -> int:
     options = arguments.pixel_options(args)
+    check_options(args)
     labels = None if args.labels is None else read_labels(args.labels)
     from onnxino_converter import convert
+    from onnxino_converter.names import identifier
 
-    converted = convert(args.model, name=args.name, labels=labels, preprocessing=options.metadata(), board=args.board)
+    preprocessing = options.metadata()
+    source, name = args.model, args.name
+    if args.calibrate is not None:
+        source, name = quantized(args), name or identifier(Path(args.model).stem)
+    converted = convert(source, name=name, labels=labels, preprocessing=preprocessing, board=args.board)
     name = converted.name
     folder = Path(args.output)
     folder.mkdir(parents=True, exist_ok=True)

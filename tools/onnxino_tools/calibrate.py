@@ -1,0 +1,156 @@
+"""convert --calibrate: the options, the calibration data they name, and the quantized model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from onnxino.errors import InputError
+from onnxino_tools import arguments, ui
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+
+    from numpy.typing import NDArray
+    from onnx import ModelProto
+
+    from onnxino.schema.model import Model
+
+_METHODS = ["minmax", "percentile", "mse", "entropy"]
+_ONLY_WITH_DATA = ("split", "limit", "method", "per_tensor", "activations", "equalize", "bias_correction", "save_onnx")
+_USUAL_SPLIT = "train"
+
+
+def add_calibration(parser: arguments.Parser) -> None:
+    """--calibrate and what goes with it."""
+    group = parser.add_argument_group(
+        "quantization", "for a float model: 8-bit weights and activations, with ranges from calibration data"
+    )
+    group.add_argument(
+        "--calibrate",
+        metavar="DATA",
+        help=".npz (images; or arrays by input name), .npy, or folder of class folders: a few hundred training samples",
+    )
+    group.add_argument(
+        "--split", metavar="NAME", help="only this split of the data (default: train, where there is one)"
+    )
+    group.add_argument("--limit", type=arguments.positive, metavar="N", help="only N samples")
+    arguments.add_resize(group)
+    group.add_argument("--method", choices=_METHODS, help="how ranges of activations are chosen (default: minmax)")
+    weights = group.add_mutually_exclusive_group()
+    weights.add_argument(
+        "--per-channel", action="store_true", help="a weight scale for each output channel (the default)"
+    )
+    weights.add_argument("--per-tensor", action="store_true", help="one weight scale for each layer")
+    group.add_argument("--activations", choices=["int8", "uint8"], help="type in the ONNX model (default: uint8)")
+    group.add_argument("--equalize", action="store_true", help="balance channels between layers first")
+    group.add_argument("--bias-correction", action="store_true", help="take the mean rounding error out of biases")
+    group.add_argument("--save-onnx", metavar="F.onnx", help="write the quantized model, which ONNX Runtime runs too")
+
+
+def check_options(args: Namespace) -> None:
+    """Raises UsageError for options of the quantizer without --calibrate."""
+    given = [name for name in (*_ONLY_WITH_DATA, "per_channel") if getattr(args, name)]
+    if args.calibrate is None and given:
+        option = "--" + given[0].replace("_", "-")
+        raise arguments.UsageError(f"{option} is for --calibrate DATA", "onnxino convert --help")
+
+
+def quantized(args: Namespace) -> ModelProto:
+    """The model of the command line, quantized as its options say; saved where they say so."""
+    from onnxino_converter.importer import load_source
+    from onnxino_converter.quantize import quantize
+
+    model = load_source(args.model).model
+    feeds, text = calibration_data(model, args)
+    result = quantize(
+        model,
+        feeds,
+        method=args.method or "minmax",
+        per_channel=not args.per_tensor,
+        activations=args.activations or "uint8",
+        equalize=args.equalize,
+        bias_correction=args.bias_correction,
+    )
+    ui.talk(f"quantized: {text}, {args.method or 'minmax'}")
+    if args.save_onnx is not None:
+        Path(args.save_onnx).write_bytes(result.SerializeToString(deterministic=True))
+        ui.talk(f"saved: {args.save_onnx}")
+    return result
+
+
+def calibration_data(model: ModelProto, args: Namespace) -> tuple[dict[str, NDArray[Any]], str]:
+    """Arrays by input name for a float model, and what they are. Raises InputError."""
+    initializers = {t.name for t in model.graph.initializer}
+    names = [port.name for port in model.graph.input if port.name not in initializers]
+    path = Path(args.calibrate)
+    if path.suffix == ".npz" and path.is_file():
+        arrays = _arrays_by_name(path, names, args)
+        if arrays is not None:
+            return arrays, f"{len(next(iter(arrays.values())))} samples from {path}"
+    if len(names) != 1:
+        raise InputError(
+            f"the model has {len(names)} inputs ({', '.join(names)}); '{path}' is for one",
+            "give a .npz with an array for each input, by its name",
+        )
+    return _images(model, names[0], args)
+
+
+def _arrays_by_name(path: Path, names: list[str], args: Namespace) -> dict[str, NDArray[Any]] | None:
+    """What a .npz holds for these inputs; None where it is no such archive (load_dataset says what is wrong then)."""
+    import zipfile
+
+    import numpy as np
+
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            if not set(names) <= set(archive.files):
+                return None
+            if args.split is not None:
+                raise InputError(f"'{path}' holds arrays by input name, which have no splits", "leave --split away")
+            return {name: archive[name][: args.limit] for name in names}
+    except (ValueError, OSError, EOFError, zipfile.BadZipFile):
+        return None
+
+
+def _images(model: ModelProto, name: str, args: Namespace) -> tuple[dict[str, NDArray[Any]], str]:
+    from onnxino_tools.arguments import pixel_options
+    from onnxino_tools.data.inputs import image_feed
+
+    options = pixel_options(args)
+    split = args.split or _usual_split(Path(args.calibrate))
+    data, feed, text = image_feed(
+        _stand_in(model, name), args.calibrate, options, split=split, limit=args.limit, resize=args.resize
+    )
+    if options.scale is None and data.images.dtype.kind == "u":
+        text = "pixel / 255"
+        ui.note("calibrating with pixels of 0..1; for a model trained on others give --scale, --mean and --std")
+    ui.talk(f"input: {text}")
+    where = f"{data.source}, split {split}" if split else data.source
+    return {name: feed(data.images)}, f"{len(data)} samples from {where}"
+
+
+def _usual_split(path: Path) -> str | None:
+    """'train' where the data have it."""
+    if path.is_dir():
+        return _USUAL_SPLIT if (path / _USUAL_SPLIT).is_dir() else None
+    if path.suffix != ".npz" or not path.is_file():
+        return None
+    from onnxino_tools.data import load_dataset
+
+    splits = load_dataset(path).split
+    return _USUAL_SPLIT if splits is not None and _USUAL_SPLIT in splits else None
+
+
+def _stand_in(model: ModelProto, name: str) -> Model:
+    """The input port as the data functions want it; its scale makes them divide pixels by 255."""
+    import numpy as np
+
+    from onnxino.schema import model as schema
+
+    shape = next(port for port in model.graph.input if port.name == name).type.tensor_type.shape
+    sizes = np.array([d.dim_value if d.HasField("dim_value") else -1 for d in shape.dim], np.int32)
+    port = schema.Port(name=name, tensor=0, type=schema.ElementType.Float32, shape=sizes)
+    tensor = schema.Tensor(name=name, shape=np.abs(sizes), scale=1 / 255, zero_point=-128)
+    nothing = schema.Provenance(tool_version="", options="", source_sha256=np.zeros(32, np.uint8))
+    return schema.Model(name="float", tensors=[tensor], operators=[], inputs=[port], outputs=[], provenance=nothing)
