@@ -14,7 +14,19 @@ from onnxino_converter.ir import Graph, Node, PortInfo, Value
 from onnxino_converter.lower import lower_node
 from onnxino_converter.plan import Buffer, plan_memory
 
-_TYPES = {"int8": ElementType.Int8, "uint8": ElementType.UInt8, "float32": ElementType.Float32}
+_TYPES = {
+    "int8": ElementType.Int8,
+    "uint8": ElementType.UInt8,
+    "float32": ElementType.Float32,
+    "int64": ElementType.Int64,
+}
+
+
+def _device_type(value: Value) -> ElementType:
+    """8-bit values are int8 on the device; indices (int64 in ONNX) are int32 there."""
+    if value.dtype == np.float32:
+        return ElementType.Float32
+    return ElementType.Int8 if value.dtype.itemsize == 1 else ElementType.Int32
 
 
 @dataclass
@@ -34,8 +46,8 @@ class _Builder:
             name=value.name,
             shape=np.asarray(value.shape or (1,), np.int32),
             perm=perm,
-            type=ElementType.Int8,
-            onnx_type=ElementType.UInt8 if unsigned else ElementType.Int8,
+            type=_device_type(value),
+            onnx_type=ElementType.UInt8 if unsigned else _device_type(value),
             scale=q.scale if q else 1.0,
             zero_point=q.device_zero_point if q else 0,
             alias_of=alias_of,

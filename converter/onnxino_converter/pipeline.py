@@ -7,6 +7,7 @@ from collections.abc import Callable
 from onnxino_converter.ir import Graph
 from onnxino_converter.passes.absorb_into_ports import absorb_into_ports
 from onnxino_converter.passes.drop_identities import drop_identities
+from onnxino_converter.passes.float_islands import float_islands
 from onnxino_converter.passes.fold_constants import fold_constants
 from onnxino_converter.passes.fold_into_dense import fold_into_dense
 from onnxino_converter.passes.fuse_qdq import fuse_qdq
@@ -30,7 +31,7 @@ IMPORT: tuple[Pass, ...] = (
     fold_constants,
     merge_duplicates,
 )
-FUSE: tuple[Pass, ...] = (fuse_qoperator, fuse_qdq, integer_movement, resolve_ports)
+FUSE: tuple[Pass, ...] = (fuse_qoperator, fuse_qdq, integer_movement, resolve_ports, float_islands)
 LAYOUT: tuple[Pass, ...] = (
     drop_identities,
     fold_constants,

@@ -42,7 +42,7 @@ class ConvSpec:
     bias: NDArray[np.int32] = field(repr=False)
     scale: NDArray[np.float32] = field(repr=False)  # requantization, [M] or [1]
     x: Quantization
-    y: Quantization
+    y: Quantization | None  # None: a float32 result
     clamp: Clamp
     exactness: Exactness
 
@@ -55,7 +55,7 @@ class DenseSpec:
     bias: NDArray[np.int32] = field(repr=False)
     scale: NDArray[np.float32] = field(repr=False)
     x: Quantization
-    y: Quantization
+    y: Quantization | None  # None: a float32 result
     clamp: Clamp
     exactness: Exactness
 
@@ -104,6 +104,7 @@ class MeanSpec:
     x: Quantization
     y: Quantization
     exactness: Exactness
+    factor: float = 1.0  # the mean is multiplied by it
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,15 @@ QUANTIZE_HINT = (
 )
 
 
-def refusal(where: str, found: str, supported: str | None = None, hint: str | None = None) -> ConvertError:
+class FinalRefusal(ConvertError):
+    """What must not run as a float island either, because it would mean something else than in ONNX Runtime."""
+
+
+def refusal(
+    where: str, found: str, supported: str | None = None, hint: str | None = None, *, final: bool = False
+) -> ConvertError:
     """The error for something that cannot be converted: `where: found; supported: ...`."""
     message = f"{where}: {found}"
     if supported:
         message += f"; supported: {supported}"
-    return ConvertError(message, hint)
+    return (FinalRefusal if final else ConvertError)(message, hint)

@@ -36,6 +36,7 @@ def fused_bias(
             node.describe(),
             f"the bias scale {found:.6g} is not input scale * weight scale {wanted:.6g}",
             "int32 biases of that scale, float biases",
+            final=True,
         )
     return integer_bias(node, operand.constant, count)
 

@@ -66,4 +66,5 @@ def check_scale(node: Node, scale: NDArray[np.float32]) -> None:
             "input scale * weight scale / output scale is not a finite float32 above 0",
             None,
             "quantize again: a scale is extremely large or small",
+            final=True,
         )

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from onnxino_converter.importer.context import FLOAT, Context, RawNode, axis_of, broadcast
-from onnxino_converter.ir import Array
+from onnxino_converter.ir import Array, Node, Value
 
 # attribute defaults of the unary operators whose result on 256 values becomes a table
 UNARY: dict[str, dict[str, float]] = {
@@ -20,6 +20,18 @@ UNARY: dict[str, dict[str, float]] = {
     "HardSwish": {},
     "Neg": {},
     "Abs": {},
+    "Exp": {},
+    "Log": {},
+    "Sqrt": {},
+    "Reciprocal": {},
+    "Erf": {},
+    "Selu": {"alpha": 1.6732632423543772848170429916717, "gamma": 1.0507009873554804934193349852946},
+    "Softplus": {},
+    "Softsign": {},
+    "Floor": {},
+    "Ceil": {},
+    "Round": {},
+    "Sign": {},
 }
 
 
@@ -43,9 +55,80 @@ def clip(context: Context, raw: RawNode) -> None:
     context.emit(raw, [x], x.shape, op="Clip", low=bounds["min"], high=bounds["max"])
 
 
+def gelu(context: Context, raw: RawNode) -> None:
+    if raw.text("approximate", "none") != "none":
+        raise raw.refuse("approximate is 'tanh'", "none", "export Gelu with approximate='none'")
+    context.emit(raw, [raw.input(0)], raw.input(0).shape, op="Gelu")
+
+
 def binary(context: Context, raw: RawNode) -> None:
     a, b = raw.input(0), raw.input(1)
+    for value in (a, b):
+        if value.constant is None and str(value.dtype) not in ("float32", "int8", "uint8"):
+            raise raw.refuse(f"it computes on {value.dtype} at run time", "float32")
+    if raw.op == "Pow" and b.constant is not None and b.dtype != FLOAT:
+        b = Value(f"{b.name}_float", b.shape, FLOAT, b.constant.astype(np.float32))
     context.emit(raw, [a, b], broadcast(raw, a, b))
+
+
+def variadic(context: Context, raw: RawNode) -> None:
+    """Sum, Mean, Min and Max of any number of tensors, as a chain of pairs."""
+    op = {"Sum": "Add", "Mean": "Add"}.get(raw.op, raw.op)
+    values = [raw.input(i) for i in range(len(raw.inputs))]
+    if not values:
+        raise raw.refuse("there is no input")
+    made = values[0]
+    for number, value in enumerate(values[1:], start=1):
+        shape = broadcast(raw, made, value)
+        inputs: list[Value | None] = [made, value]
+        made = context.emit(raw, inputs, shape, op=op)
+        if number < len(values) - 1 or raw.op == "Mean":
+            made.name = f"{raw.outputs[0]}_{number}"
+    if raw.op == "Mean" and len(values) > 1:
+        count = np.asarray(len(values), np.float32)
+        divisor = Value(f"{raw.outputs[0]}_count", (), count.dtype, count)
+        context.emit(raw, [made, divisor], made.shape, op="Div")
+    else:
+        context.define(raw, made)
+
+
+def batch_normalization(context: Context, raw: RawNode) -> None:
+    """y = (x - mean) * (scale / sqrt(variance + epsilon)) + shift, as a Mul and an Add with constants per channel."""
+    x = raw.input(0)
+    if raw.int("training_mode", 0):
+        raise raw.refuse("training_mode is set", "inference", "export the model in evaluation mode: model.eval()")
+    names = ("scale", "bias", "mean", "variance")
+    scale, shift, mean, variance = (raw.constant(i + 1, n).astype(np.float64) for i, n in enumerate(names))
+    factor = scale / np.sqrt(variance + raw.float("epsilon", 1e-5))
+    affine(context, raw, x, factor, shift - mean * factor)
+
+
+def affine(context: Context, raw: RawNode, x: Value, factor: Array, shift: Array) -> None:
+    """x * factor + shift with one value for each channel of axis 1."""
+    if len(x.shape) < 2 or factor.size != x.shape[1]:
+        raise raw.refuse(f"{factor.size} values for an input of shape {list(x.shape)}", "one for each channel")
+    along = (1, -1, *(1,) * (len(x.shape) - 2))
+    name = raw.outputs[0]
+    values: list[Value] = []
+    for what, array in (("factor", factor), ("shift", shift)):
+        constant = array.astype(np.float32).reshape(along)
+        values.append(Value(f"{name}_{what}", constant.shape, constant.dtype, constant))
+    product = Value(f"{name}_scaled", x.shape, x.dtype)
+    context.nodes.append(Node("Mul", raw.name, [x, values[0]], [product], {"affine": True}))
+    context.emit(raw, [product, values[1]], x.shape, op="Add", affine=True)
+
+
+def cast(context: Context, raw: RawNode) -> None:
+    """Casts that change nothing; 8-bit integers to float32 are a dequantization with scale 1."""
+    x, target = raw.input(0), raw.int("to", 0)
+    if target == 1 and str(x.dtype) in ("int8", "uint8"):
+        one, zero = np.ones(1, np.float32), np.zeros(1, x.dtype)
+        context.emit(raw, [x], x.shape, FLOAT, op="DequantizeLinear", scale=one, zero_point=zero, axis=-1)
+        return
+    if _ONNX_TYPES.get(target) != str(x.dtype):
+        wanted = _ONNX_TYPES.get(target, f"type {target}")
+        raise raw.refuse(f"it casts {x.dtype} to {wanted} at run time", "int8 and uint8 to float32")
+    context.define(raw, x)
 
 
 def gemm(context: Context, raw: RawNode) -> None:
@@ -71,13 +154,15 @@ def gemm(context: Context, raw: RawNode) -> None:
 
 def matmul(context: Context, raw: RawNode) -> None:
     a, b = raw.input(0), raw.input(1)
-    if len(a.shape) < 2 or len(b.shape) != 2:
-        raise raw.refuse(
-            f"the inputs have shapes {list(a.shape)} and {list(b.shape)}", "a matrix of weights as second input"
-        )
-    if a.shape[-1] != b.shape[0]:
-        raise raw.refuse(f"{list(a.shape)} and {list(b.shape)} do not fit together")
-    context.emit(raw, [a, b], (*a.shape[:-1], b.shape[1]), FLOAT)
+    if len(a.shape) < 2 or len(b.shape) < 2:
+        raise raw.refuse(f"the inputs have shapes {list(a.shape)} and {list(b.shape)}", "2 dimensions or more")
+    try:
+        if a.shape[-1] != b.shape[-2]:
+            raise ValueError
+        leading = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
+    except ValueError:
+        raise raw.refuse(f"{list(a.shape)} and {list(b.shape)} do not fit together") from None
+    context.emit(raw, [a, b], (*leading, a.shape[-2], b.shape[-1]), FLOAT)
 
 
 def softmax(context: Context, raw: RawNode) -> None:
@@ -153,7 +238,7 @@ def _axis(raw: RawNode, count: int) -> int:
     return axis
 
 
-_ONNX_TYPES = {2: "uint8", 3: "int8", 4: "uint16", 5: "int16", 6: "int32"}
+_ONNX_TYPES = {1: "float32", 2: "uint8", 3: "int8", 4: "uint16", 5: "int16", 6: "int32", 7: "int64"}
 
 
 def quantize(context: Context, raw: RawNode) -> None:
@@ -164,8 +249,8 @@ def quantize(context: Context, raw: RawNode) -> None:
     wanted = raw.int("output_dtype", 0)
     default = np.dtype(_ONNX_TYPES.get(wanted, "uint8"))
     if wanted and wanted not in _ONNX_TYPES:
-        raise raw.refuse(f"output_dtype is {wanted}", "UINT8 (2) and INT8 (3)", "quantize to 8 bits (QuantType.QInt8)")
-    zero = zero_point_of(raw, 2, scale.size, default, ("int8", "uint8"))
+        raise raw.refuse(f"output_dtype is {wanted}", "UINT8 (2), INT8 (3), UINT16 (4), INT16 (5)", "quantize to 8 bits (QuantType.QInt8)")
+    zero = zero_point_of(raw, 2, scale.size, default, ("int8", "uint8", "int16", "uint16"))
     context.emit(
         raw, [x], x.shape, zero.dtype, op="QuantizeLinear", scale=scale, zero_point=zero, axis=_axis(raw, scale.size)
     )
@@ -174,7 +259,7 @@ def quantize(context: Context, raw: RawNode) -> None:
 def dequantize(context: Context, raw: RawNode) -> None:
     x = raw.input(0)
     scale = scale_of(raw, 1)
-    zero = zero_point_of(raw, 2, scale.size, x.dtype, ("int8", "uint8", "int32"))
+    zero = zero_point_of(raw, 2, scale.size, x.dtype, ("int8", "uint8", "int16", "uint16", "int32"))
     if zero.dtype != x.dtype:
         raise raw.refuse(f"the input is of type {x.dtype}, the zero point of type {zero.dtype}", "one type")
     context.emit(

@@ -40,7 +40,21 @@ def import_graph(model: ModelProto) -> Graph:
     for node in _ordered(proto, set(context.values)):
         _import_node(context, node, opsets)
     outputs = [_output(info, context) for info in proto.output]
+    _name_apart(context, inputs)
     return Graph(proto.name, inputs, outputs, context.nodes)
+
+
+def _name_apart(context: Context, inputs: list[PortInfo]) -> None:
+    """Gives values that handlers made beside the ONNX tensors names that nothing else has."""
+    used = {port.name for port in inputs}
+    for node in context.nodes:
+        for value in node.outputs:
+            if value.name in used:
+                number = 2
+                while f"{value.name}_{number}" in used or f"{value.name}_{number}" in context.values:
+                    number += 1
+                value.name = f"{value.name}_{number}"
+            used.add(value.name)
 
 
 def _opsets(model: ModelProto) -> dict[str, int]:
@@ -219,10 +233,6 @@ def _unsupported(raw: RawNode, node: NodeProto) -> ConvertError:
     hint = None
     if raw.op in ("DynamicQuantizeLinear", "MatMulInteger", "ConvInteger", "DynamicQuantizeMatMul"):
         hint = "the model is quantized dynamically; quantize it statically (onnxruntime.quantization.quantize_static)"
-    elif raw.op == "BatchNormalization":
-        hint = (
-            "fold it into the convolution before quantizing: onnxruntime.quantization.shape_inference.quant_pre_process"
-        )
     elif raw.domain not in DOMAINS:
         hint = f"operators of domain '{raw.domain}' cannot be converted; export with standard ONNX operators"
     return raw.refuse("the operator is not supported", supported(), hint)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
-from onnxino_converter.importer.context import FLOAT, Context, RawNode, axis_of
-from onnxino_converter.ir import Shape, Value
+from onnxino_converter.importer.context import FLOAT, Context, RawNode
+from onnxino_converter.ir import Node, Shape, Value
+
+Handler = Callable[[Context, RawNode], None]
 
 WINDOW_LIMIT = 65535  # window fields are 16 bits
 
@@ -25,8 +28,7 @@ def image(raw: RawNode, x: Value) -> tuple[int, int, int, int]:
     if len(x.shape) != 4:
         raise raw.refuse(
             f"the input has {len(x.shape)} dimensions {list(x.shape)}",
-            "4 (batch, channels, height, width)",
-            "reshape one-dimensional data to height 1",
+            "4 (batch, channels, height, width), or 3 (batch, channels, length)",
         )
     n, c, h, w = x.shape
     return n, c, h, w
@@ -130,19 +132,49 @@ def global_average_pool(context: Context, raw: RawNode) -> None:
     context.emit(raw, [raw.input(0)], (n, c, 1, 1), FLOAT)
 
 
-def reduce_mean(context: Context, raw: RawNode) -> None:
-    """Mean over any two axes of a 4-D tensor; axes as attribute (before opset 18) or as input."""
+def global_max_pool(context: Context, raw: RawNode) -> None:
     x = raw.input(0)
-    if "axes" in raw.attributes:
-        axes = raw.ints("axes")
-    else:
-        given = raw.optional_constant(1, "axes")
-        axes = [] if given is None else [int(v) for v in given.ravel()]
-        if not axes and raw.int("noop_with_empty_axes", 0):
-            context.define(raw, x)
+    n, c, height, width = image(raw, x)
+    made = Window((height, width), (1, 1), (1, 1), (0, 0, 0, 0))
+    context.emit(raw, [x], (n, c, 1, 1), op="MaxPool", window=made)
+
+
+_WINDOW_ATTRIBUTES = ("kernel_shape", "strides", "dilations")
+
+
+def in_two_dimensions(handler: Handler, tensors: tuple[int, ...]) -> Handler:
+    """A handler that also takes one-dimensional signals [N, C, L], as images of height 1; `tensors`: inputs to view."""
+
+    def either(context: Context, raw: RawNode) -> None:
+        x = raw.input(tensors[0])
+        if len(x.shape) != 3:
+            handler(context, raw)
             return
-    rank = len(x.shape)
-    chosen = sorted({axis_of(raw, a, rank) for a in axes}) if axes else list(range(rank))
-    keep = bool(raw.int("keepdims", 1))
-    shape = tuple(1 if i in chosen else d for i, d in enumerate(x.shape) if keep or i not in chosen)
-    context.emit(raw, [x], shape, FLOAT, axes=tuple(chosen))
+        viewed = replace(raw, inputs=list(raw.inputs), attributes=dict(raw.attributes), outputs=list(raw.outputs))
+        for index in tensors:
+            value = raw.input(index)
+            if len(value.shape) != 3:
+                raise raw.refuse(f"'{value.name}' has shape {list(value.shape)}", "3 dimensions, as the input")
+            viewed.inputs[index] = _unsqueezed(context, raw, value)
+        for name in _WINDOW_ATTRIBUTES:
+            if name in raw.attributes:
+                viewed.attributes[name] = [1, *raw.ints(name)]
+        if "pads" in raw.attributes:
+            begin, end = raw.ints("pads")
+            viewed.attributes["pads"] = [0, begin, 0, end]
+        viewed.outputs[0] = f"{raw.outputs[0]}_image"
+        handler(context, viewed)
+        y = context.values[viewed.outputs[0]]
+        context.emit(raw, [y], (y.shape[0], y.shape[1], y.shape[3]), op="Reshape")
+
+    return either
+
+
+def _unsqueezed(context: Context, raw: RawNode, value: Value) -> Value:
+    n, c, length = value.shape
+    shape = (n, c, 1, length)
+    if value.constant is not None:
+        return Value(f"{value.name}_image", shape, value.dtype, value.constant.reshape(shape))
+    made = Value(f"{raw.outputs[0]}_{value.name}_image", shape, value.dtype)
+    context.nodes.append(Node("Reshape", raw.name, [value], [made]))
+    return made

@@ -28,10 +28,10 @@ def lower_window(window: Window) -> Window2D:
     )
 
 
-def lower_requantization(scale: NDArray[np.float32], y: Quantization, clamp: Clamp) -> Requantization:
+def lower_requantization(scale: NDArray[np.float32], y: Quantization | None, clamp: Clamp) -> Requantization:
     return Requantization(
         scale=np.ascontiguousarray(scale, np.float32),
-        zero_point=y.device_zero_point,
+        zero_point=0 if y is None else y.device_zero_point,
         minimum=clamp.minimum,
         maximum=clamp.maximum,
     )

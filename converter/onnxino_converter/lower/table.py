@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from onnxino.schema.model import Exactness
-from onnxino_converter import quantized
+from onnxino_converter import floats, quantized
 from onnxino_converter.ir import Node
+from onnxino_converter.lower import floats as float_kernels
 from onnxino_converter.lower.add import lower_add
 from onnxino_converter.lower.average_pool2d import lower_average_pool2d
 from onnxino_converter.lower.concat import lower_concat
@@ -33,6 +34,21 @@ LOWERINGS: dict[type, Callable[[Node, Any], Any]] = {
     quantized.LookupSpec: lower_lookup,
     quantized.ConcatSpec: lower_concat,
     quantized.TransposeSpec: lower_transpose,
+    floats.QuantizeSpec: float_kernels.quantize,
+    floats.DequantizeSpec: float_kernels.dequantize,
+    floats.FakeQuantizeSpec: float_kernels.fake_quantize,
+    floats.FloatConvSpec: float_kernels.conv,
+    floats.FloatDenseSpec: float_kernels.dense,
+    floats.FloatMatMulSpec: float_kernels.matmul,
+    floats.FloatUnarySpec: float_kernels.unary,
+    floats.FloatBinarySpec: float_kernels.binary,
+    floats.FloatMaxPoolSpec: float_kernels.max_pool,
+    floats.FloatAveragePoolSpec: float_kernels.average_pool,
+    floats.FloatReduceSpec: float_kernels.reduce,
+    floats.FloatSoftmaxSpec: float_kernels.softmax,
+    floats.ArgMaxSpec: float_kernels.arg_max,
+    floats.TakeSpec: float_kernels.take,
+    floats.PadSpec: float_kernels.pad,
 }
 
 

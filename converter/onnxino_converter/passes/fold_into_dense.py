@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from onnxino_converter.floats import FloatDenseSpec
 from onnxino_converter.ir import Graph, Node
 from onnxino_converter.passes.merge_movement import Order, element_order, movement_chain
 from onnxino_converter.quantized import DenseSpec, ReshapeSpec, TransposeSpec
@@ -18,13 +19,13 @@ def fold_into_dense(graph: Graph) -> bool:
     producers = graph.producers()
 
     def rule(node: Node) -> list[Node] | None:
-        source = producers.get(node.input(0)) if isinstance(node.spec, DenseSpec) else None
+        source = producers.get(node.input(0)) if isinstance(node.spec, DenseSpec | FloatDenseSpec) else None
         if source is None or not isinstance(source.spec, TransposeSpec | ReshapeSpec):
             return None
         chain = movement_chain(source, producers)
         if not any(isinstance(link.spec, TransposeSpec) for link in chain):
             return None
-        spec: DenseSpec = node.spec
+        spec: DenseSpec | FloatDenseSpec = node.spec
         k: int = spec.weights.shape[1]
         rows = element_order(chain).reshape(-1, k)
         order: Order = rows[0]

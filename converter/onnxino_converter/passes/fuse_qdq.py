@@ -1,4 +1,4 @@
-"""Turn every DQ -> operator -> (Relu, Clip) -> Q pattern into one fused node; what cannot be fused is refused.
+"""Turn every DQ -> operator -> (Relu, Clip) -> Q pattern into one fused node; what cannot be fused stays float.
 
 Works backwards from each QuantizeLinear, so a float that two of them read is computed once for each (Exactness.Step).
 """
@@ -7,17 +7,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from onnxino.errors import ConvertError
 from onnxino_converter.fuse.affine import affine_nodes
 from onnxino_converter.fuse.binary import fuse_add, fuse_mul
 from onnxino_converter.fuse.concat import fuse_concat
 from onnxino_converter.fuse.conv import fuse_conv
 from onnxino_converter.fuse.dense import fuse_gemm, fuse_matmul, fuse_matmul_add, is_matmul_add
+from onnxino_converter.fuse.islands import held
 from onnxino_converter.fuse.operands import Pattern, per_tensor
 from onnxino_converter.fuse.pool import fuse_average_pool, fuse_global_average_pool, fuse_reduce_mean
 from onnxino_converter.fuse.softmax import fuse_softmax
 from onnxino_converter.fuse.tables import BINARY, UNARY, fuse_table
 from onnxino_converter.ir import Graph, Node, Value
-from onnxino_converter.refusal import QUANTIZE_HINT, refusal
+from onnxino_converter.refusal import FinalRefusal, refusal
 
 Fuser = Callable[[Pattern], list[Node]]
 
@@ -56,12 +58,15 @@ def fuse_qdq(graph: Graph) -> bool:
         if node.op != "QuantizeLinear":
             return None
         head, activations = _head(node, producers)
-        if head is None:
-            if activations:
-                raise _float_refusal(activations[-1], node.input(0))
-            return None  # a graph input: its port will do it
+        if head is None or not held(node.attributes["scale"], node.attributes["zero_point"]):
+            return None  # a graph input, or a tensor that the device does not hold
         y = per_tensor(node, node.attributes["scale"], node.attributes["zero_point"], f"'{node.output.name}'")
-        return _fuse(Pattern(graph, producers, users, outputs, node, y, head, activations))
+        try:
+            return _fuse(Pattern(graph, producers, users, outputs, node, y, head, activations))
+        except FinalRefusal:
+            raise
+        except ConvertError:
+            return None  # a float island
 
     changed = graph.rewrite(rule)
     return changed and (graph.remove_dead() or True)
@@ -96,9 +101,4 @@ def _both_quantized(pattern: Pattern) -> bool:
 
 
 def _float_refusal(node: Node, value: Value) -> Exception:
-    return refusal(
-        node.describe(),
-        f"it computes in float: around '{value.name}' no QuantizeLinear and DequantizeLinear stand between operators",
-        f"between quantized tensors {', '.join(sorted(FUSERS))}; unary functions of one quantized tensor",
-        QUANTIZE_HINT,
-    )
+    return refusal(node.describe(), f"it computes '{value.name}' in float")

@@ -1,35 +1,30 @@
-"""Give operators on quantized tensors (Reshape, Transpose, MaxPool, Concat) their specs; refuse other leftovers."""
+"""Give operators on quantized tensors (Reshape, Transpose, Take, Pad, MaxPool, Concat, ArgMax) their specs."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from onnxino.schema.model import Exactness
+from onnxino_converter.floats import PadSpec
+from onnxino_converter.fuse.islands import moving_spec
 from onnxino_converter.fuse.operands import device_bytes
 from onnxino_converter.ir import Graph, Node, Value
-from onnxino_converter.quantized import ConcatSpec, MaxPoolSpec, ReshapeSpec, TransposeSpec
-from onnxino_converter.refusal import QUANTIZE_HINT, refusal
+from onnxino_converter.quantized import ConcatSpec, MaxPoolSpec
+from onnxino_converter.refusal import refusal
 
 FLOAT = np.dtype(np.float32)
 
 
 def integer_movement(graph: Graph) -> bool:
-    borders = {port.value for port in graph.inputs}
-
     def rule(node: Node) -> list[Node] | None:
-        if node.spec is not None:
-            return None
-        if node.op in ("QuantizeLinear", "DequantizeLinear"):
-            _check_border(graph, node, borders)
+        if node.spec is not None or node.op in ("QuantizeLinear", "DequantizeLinear"):
             return None
         if any(value.dtype == FLOAT for value in [*node.present, *node.outputs]):
-            raise refusal(
-                node.describe(),
-                "it computes in float: its inputs or results have no QuantizeLinear and DequantizeLinear around them",
-                "operators between quantized tensors",
-                QUANTIZE_HINT,
-            )
-        if str(node.output.dtype) not in ("int8", "uint8"):
+            return None
+        indices = node.op == "ArgMax" or node.input(0).dtype.itemsize == 8
+        if str(node.output.dtype) not in ("int8", "uint8") and not indices:
+            if node.op in ("Reshape", "Transpose", "Take", "Pad", "MaxPool"):
+                return None  # of 16-bit tensors, which stay float
             raise refusal(node.describe(), f"it computes on {node.output.dtype}", "int8 and uint8 tensors")
         return [_with_spec(graph, node)]
 
@@ -37,18 +32,21 @@ def integer_movement(graph: Graph) -> bool:
 
 
 def _with_spec(graph: Graph, node: Node) -> Node:
-    spec = {
-        "Reshape": lambda: ReshapeSpec(),
-        "Transpose": lambda: TransposeSpec(tuple(node.attributes["perm"])),
-        "MaxPool": lambda: MaxPoolSpec(node.attributes["window"]),
-        "Concat": lambda: ConcatSpec(node.attributes["axis"], Exactness.Exact),
-    }.get(node.op)
+    spec = moving_spec(node)
+    if node.op == "MaxPool":
+        spec = MaxPoolSpec(node.attributes["window"])
+    elif node.op == "Concat":
+        spec = ConcatSpec(node.attributes["axis"], Exactness.Exact)
+    elif node.op == "Pad" and node.input(0).dtype == np.uint8:
+        spec = PadSpec(node.attributes["before"], int(node.attributes["value"]) - 128)
     if spec is None:
         raise refusal(
-            node.describe(), f"it computes on {node.output.dtype} without scales", "Reshape, Transpose, MaxPool, Concat"
+            node.describe(),
+            f"it computes on {node.output.dtype} without scales",
+            "Reshape, Transpose, Slice, Split, Gather, Resize, Pad, MaxPool, Concat, ArgMax",
         )
     known = [value.quantization for value in node.present if value.quantization is not None]
-    if node.output.quantization is None and known:
+    if node.output.quantization is None and known and node.op != "ArgMax":
         node.output.quantization = known[0]
     inputs: list[Value | None] = [
         graph.new_constant(f"{v.name}_device", device_bytes(v.constant), v.quantization)
@@ -56,18 +54,4 @@ def _with_spec(graph: Graph, node: Node) -> Node:
         else v
         for v in node.inputs
     ]
-    return Node(node.op, node.name, inputs, node.outputs, spec=spec())
-
-
-def _check_border(graph: Graph, node: Node, inputs: set[Value]) -> None:
-    """Conversions are left only at the graph's borders; anything else computes in float."""
-    if node.op == "QuantizeLinear" and node.input(0) not in inputs:
-        raise refusal(node.describe(), f"its input '{node.input(0).name}' stays float", None, QUANTIZE_HINT)
-    if node.op == "DequantizeLinear" and node.output not in graph.output_values():
-        readers = [n for n in graph.nodes if node.output in n.inputs]
-        raise refusal(
-            readers[0].describe(),
-            f"it computes in float on '{node.output.name}': no QuantizeLinear follows it",
-            "operators between quantized tensors",
-            QUANTIZE_HINT,
-        )
+    return Node(node.op, node.name, inputs, node.outputs, spec=spec)

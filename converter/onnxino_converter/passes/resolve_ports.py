@@ -2,17 +2,18 @@
 
 1. input -> Q  : the port's device tensor is Q's output
 2. DQ -> output: the port's device tensor is DQ's input
-int8 and uint8 ports take the quantization of the operator that reads or writes them.
+Any other float port is a float32 tensor on the device; int8 and uint8 ports take the quantization of the operator that reads or writes them.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
+from onnxino_converter.fuse.islands import held
 from onnxino_converter.fuse.operands import operand_of, per_tensor
 from onnxino_converter.ir import Graph, Node, PortInfo, Quantization, Value
 from onnxino_converter.quantized import ReshapeSpec
-from onnxino_converter.refusal import QUANTIZE_HINT, refusal
+from onnxino_converter.refusal import refusal
 
 FLOAT = np.dtype(np.float32)
 
@@ -26,8 +27,11 @@ def resolve_ports(graph: Graph) -> bool:
     for port in graph.outputs:
         if port.value.dtype == FLOAT:
             _float_output(graph, port)
+        elif port.value.dtype == np.int64 and port.value.constant is None:
+            continue
         elif str(port.value.dtype) not in ("int8", "uint8"):
-            raise refusal(f"graph output '{port.name}'", f"it is of type {port.value.dtype}", "float32, int8, uint8")
+            supported = "float32, int8, uint8, int64 indices"
+            raise refusal(f"graph output '{port.name}'", f"it is of type {port.value.dtype}", supported)
         else:
             port.quantization = port.value.quantization
     graph.remove_dead()
@@ -39,14 +43,10 @@ def _float_input(graph: Graph, port: PortInfo) -> None:
     users = graph.users().get(port.value, [])
     if port.value in graph.output_values():
         raise refusal(where, "it is also a graph output, without any operator between", "inputs that are quantized")
-    others = [node for node in users if node.op != "QuantizeLinear"]
-    if others:
-        raise refusal(others[0].describe(), f"it reads the float {where} without QuantizeLinear", None, QUANTIZE_HINT)
-    found = {per_tensor(node, node.attributes["scale"], node.attributes["zero_point"], where) for node in users}
-    if len(found) > 1:
-        listed = ", ".join(sorted(map(str, found)))
-        raise refusal(where, f"it is quantized in {len(found)} ways: {listed}", "one quantization for each float input")
-    q = found.pop() if found else Quantization(1.0, 0, False)
+    found = {_held(node) for node in users}
+    if len(found) > 1 or None in found:
+        return  # some reader takes the floats
+    q = (found.pop() if found else None) or Quantization(1.0, 0, False)
     value = Value(graph.unique_name(f"{port.name}_quantized"), port.value.shape, np.dtype(np.int8), quantization=q)
     if users:
         value = users[0].output
@@ -56,17 +56,22 @@ def _float_input(graph: Graph, port: PortInfo) -> None:
     port.value, port.quantization = value, q
 
 
+def _held(node: Node) -> Quantization | None:
+    """The parameters of a QuantizeLinear to a tensor that the device holds, else None."""
+    if node.op != "QuantizeLinear" or not held(node.attributes["scale"], node.attributes["zero_point"]):
+        return None
+    return per_tensor(node, node.attributes["scale"], node.attributes["zero_point"], "")
+
+
 def _float_output(graph: Graph, port: PortInfo) -> None:
     node = graph.producers().get(port.value)
-    if node is None or node.op != "DequantizeLinear":
-        described = node.describe() if node else "no node"
-        raise refusal(
-            f"graph output '{port.name}'",
-            f"it is float and comes from {described}",
-            "outputs that are int8, uint8 or the result of DequantizeLinear",
-            QUANTIZE_HINT,
-        )
+    if node is None:
+        raise refusal(f"graph output '{port.name}'", "it is constant", "outputs that depend on inputs")
+    if node.op != "DequantizeLinear":
+        return
     operand = operand_of(node)
+    if not held(operand.scale, operand.zero_point):
+        return
     q = per_tensor(node, operand.scale, operand.zero_point, f"graph output '{port.name}'")
     source = operand.value
     if source.constant is not None:

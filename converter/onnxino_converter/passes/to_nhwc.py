@@ -12,6 +12,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from onnxino_converter.floats import FloatSoftmaxSpec
 from onnxino_converter.ir import Graph, Node, Shape, Value
 from onnxino_converter.quantized import MeanSpec, ReshapeSpec, SoftmaxSpec, TransposeSpec
 
@@ -29,7 +30,7 @@ def to_nhwc(graph: Graph) -> bool:
                 node.spec = replace(node.spec, axes=(1, 2))
                 return _around(graph, node, TO_NHWC)
             return _mean(graph, node, node.spec)
-        if isinstance(node.spec, SoftmaxSpec) and node.spec.axis != len(node.output.shape) - 1:
+        if isinstance(node.spec, SoftmaxSpec | FloatSoftmaxSpec) and node.spec.axis != len(node.output.shape) - 1:
             rank, axis = len(node.output.shape), node.spec.axis
             perm = (*(i for i in range(rank) if i != axis), axis)
             node.spec = replace(node.spec, axis=rank - 1)
@@ -85,6 +86,6 @@ def _mean(graph: Graph, node: Node, spec: MeanSpec) -> list[Node]:
     return [
         before,
         Node("Reshape", node.name, [before.output], [shaped], spec=ReshapeSpec()),
-        Node("Mean", node.name, [shaped], [mean], spec=MeanSpec((1, 2), spec.x, spec.y, spec.exactness)),
+        Node("Mean", node.name, [shaped], [mean], spec=replace(spec, axes=(1, 2))),
         Node("Reshape", node.name, [mean], [y], spec=ReshapeSpec()),
     ]
