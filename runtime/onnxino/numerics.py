@@ -46,19 +46,32 @@ def wrap32(values: NDArray[Any]) -> NDArray[np.int32]:
     return values.astype(np.int64).astype(np.int32)
 
 
+def rescale(accumulator: NDArray[Any], bias: NDArray[np.int32], scale: NDArray[np.float32]) -> NDArray[np.float32]:
+    """f32(accumulator + bias) * scale; channels are the last axis. accumulator: as in requantize, overwritten too."""
+    accumulator += bias
+    if accumulator.dtype != np.float32:
+        accumulator = wrap32(accumulator).astype(np.float32)
+    accumulator *= scale
+    return accumulator
+
+
 def requantize(accumulator: NDArray[Any], bias: NDArray[np.int32], to: Requantization) -> NDArray[np.int8]:
     """clamp(rint(f32(accumulator + bias) * scale) + zero_point, minimum, maximum) as int8; channels are the last axis.
 
     accumulator: exact integers as float32 (only where the sum with bias is exact too, see accumulator_type) or float64;
     it serves as the work buffer and is overwritten.
     """
-    accumulator += bias
-    if accumulator.dtype != np.float32:
-        accumulator = wrap32(accumulator).astype(np.float32)
-    accumulator *= to.scale
+    accumulator = rescale(accumulator, bias, to.scale)
     np.rint(accumulator, out=accumulator)
     accumulator += np.float32(to.zero_point)  # inexact only far outside of the clamp's range
     return saturate(accumulator, to.minimum, to.maximum)
+
+
+def finish(
+    accumulator: NDArray[Any], bias: NDArray[np.int32], to: Requantization, dtype: np.dtype[Any]
+) -> NDArray[np.int8] | NDArray[np.float32]:
+    """What a kernel with an int8 or float32 output does with its accumulator: requantize or rescale."""
+    return requantize(accumulator, bias, to) if dtype == np.int8 else rescale(accumulator, bias, to.scale)
 
 
 def saturate(values: NDArray[np.float32], minimum: int = -128, maximum: int = 127) -> NDArray[np.int8]:

@@ -101,12 +101,12 @@ def ort(
     inputs: dict[int, Any],
     domain: str = "",
     output: Any = None,
-    version: int = 13,
+    opset: int = 13,
     **attributes: Any,
 ) -> Any:
     """Runs one ONNX node. arguments: constants in order, None where left out; inputs: fed arrays by position.
 
-    output: dtype of the output, where it is not the first input's. version: of ONNX's operators.
+    output: dtype of the output, where it is not the first input's. opset: of ONNX, and QLinearSoftmax's attribute.
     """
     names: list[str] = []
     initializers: list[onnx.TensorProto] = []
@@ -124,9 +124,11 @@ def ort(
         names.append(f"i{position}")
     kind = helper.np_dtype_to_tensor_dtype(np.dtype(output or next(iter(inputs.values())).dtype))
     result = helper.make_tensor_value_info("y", kind, None)
+    if op == "QLinearSoftmax":
+        attributes["opset"] = opset
     node = helper.make_node(op, names, ["y"], domain=domain, **attributes)
     graph = helper.make_graph([node], "case", values, [result], initializers)
-    opsets = [helper.make_opsetid("", version), helper.make_opsetid("com.microsoft", 1)]
+    opsets = [helper.make_opsetid("", opset), helper.make_opsetid("com.microsoft", 1)]
     session = ort_session(helper.make_model(graph, opset_imports=opsets, ir_version=9))
     return session.run(None, {f"i{position}": np.asarray(array) for position, array in inputs.items()})[0]
 

@@ -49,7 +49,7 @@ def onnx_runtime(case: Case, x: oc.Floats) -> oc.Floats:
         "AveragePool",
         [None],
         {0: x},
-        version=19,
+        opset=19,
         kernel_shape=case.kernel,
         strides=case.strides,
         pads=case.pads,

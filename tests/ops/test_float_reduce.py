@@ -69,7 +69,7 @@ def test_equals_onnx_runtime(name: str, function: str, backend: str) -> None:
     """To the bit for maximum and minimum; sums but for rounding."""
     shape, axes = SHAPES[name]
     x = fc.values(1, shape)
-    expected = oc.ort(f"Reduce{function}", [None], {0: x}, axes=list(axes), version=12)
+    expected = oc.ort(f"Reduce{function}", [None], {0: x}, axes=list(axes), opset=12)
     kernel = FloatReduce(function=ReduceFunction[function], axes=np.array(axes, np.uint8))
     found = oc.run_raw(backend, kernel, [x], expected.shape)
     if function in ("Max", "Min"):

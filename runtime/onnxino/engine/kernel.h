@@ -74,6 +74,8 @@ int onx_can_move(const onx_tensor *from, const onx_tensor *to);
 static inline int onx_is_int8(const onx_tensor *t) { return t->type == ONX_ELEMENT_TYPE_INT8; }
 /* Every element of the tensor is a float32. */
 static inline int onx_is_float(const onx_tensor *t) { return t->type == ONX_ELEMENT_TYPE_FLOAT32; }
+/* What sums of int8 products can be written to. */
+static inline int onx_takes_sums(const onx_tensor *t) { return onx_is_int8(t) || onx_is_float(t); }
 /* `out` is `in` with each axis in the set `axes` (bit i: axis i) of size 1, or without them; [1] where none is left. */
 int onx_is_reduced(const onx_tensor *in, const onx_tensor *out, uint32_t axes);
 /* Scales are finite and above 0, one or `channels` of them; minimum <= maximum. */

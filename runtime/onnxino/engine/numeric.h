@@ -92,14 +92,19 @@ typedef struct {
     uint32_t step; /* 0: one scale for all channels; 1: one each */
     float low, high;
     int32_t zero_point;
+    int is_float; /* the output is float32: scaled, neither rounded nor limited */
 } onx_requantizer;
 
-static inline onx_requantizer onx_requantizer_of(onx_fb_requantization t)
+static inline onx_requantizer onx_requantizer_of(onx_fb_requantization t, uint8_t output_type)
 {
     onx_f32s scale = onx_fb_requantization_scale(t);
     int32_t zero = onx_fb_requantization_zero_point(t);
-    onx_requantizer r = { scale.data, scale.count > 1u ? 1u : 0u, (float)(onx_fb_requantization_minimum(t) - zero),
-                          (float)(onx_fb_requantization_maximum(t) - zero), zero };
+    onx_requantizer r = { scale.data,
+                          scale.count > 1u ? 1u : 0u,
+                          (float)(onx_fb_requantization_minimum(t) - zero),
+                          (float)(onx_fb_requantization_maximum(t) - zero),
+                          zero,
+                          output_type == ONX_ELEMENT_TYPE_FLOAT32 };
     return r;
 }
 
@@ -107,6 +112,16 @@ static inline onx_requantizer onx_requantizer_of(onx_fb_requantization t)
 static inline int8_t onx_requantize(int32_t acc, float scale, float low, float high, int32_t zero_point)
 {
     return (int8_t)(onx_rint(onx_clampf((float)acc * scale, low, high)) + zero_point);
+}
+
+/* Writes a channel of a pixel or row at y, int8 or float32, from its accumulator. */
+static inline void onx_finish(const onx_requantizer *r, void *y, size_t channel, int32_t acc)
+{
+    float scale = r->scale[channel * r->step];
+    if (r->is_float)
+        ((float *)y)[channel] = (float)acc * scale;
+    else
+        ((int8_t *)y)[channel] = onx_requantize(acc, scale, r->low, r->high, r->zero_point);
 }
 
 /* clamp(rint(v) - offset) for v that holds the zero point in the domain, as low and high are. */

@@ -43,35 +43,31 @@ typedef struct {
 } onx_conv_window;
 
 /* Output channels m to m + 3. */
-static ONX_APART void onx_conv_four(const onx_conv *c, const onx_conv_window *v, const int8_t *x, size_t m, int8_t *y)
+static ONX_APART void onx_conv_four(const onx_conv *c, const onx_conv_window *v, const int8_t *x, size_t m, void *y)
 {
     const int8_t *filter = c->weights + m * c->filter;
     const int32_t *bias = c->bias + m;
-    const float *scale = c->requantizer.scale + m * c->requantizer.step;
-    size_t step = c->requantizer.step;
-    float low = c->requantizer.low, high = c->requantizer.high;
     uint32_t acc[4] = { (uint32_t)bias[0], (uint32_t)bias[1], (uint32_t)bias[2], (uint32_t)bias[3] };
     onx_dot4(acc, x, filter + v->skipped, c->filter, &v->patch);
     for (size_t i = 0; i < 4u; i++) {
         if (v->needs_padding)
             acc[i] += c->padding * onx_conv_outside(c, filter + i * c->filter, v->kernel_h, v->rows, v->columns);
-        y[m + i] = onx_requantize((int32_t)acc[i], scale[i * step], low, high, c->requantizer.zero_point);
+        onx_finish(&c->requantizer, y, m + i, (int32_t)acc[i]);
     }
 }
 
 /* Output channel m. */
-static ONX_APART void onx_conv_one(const onx_conv *c, const onx_conv_window *v, const int8_t *x, size_t m, int8_t *y)
+static ONX_APART void onx_conv_one(const onx_conv *c, const onx_conv_window *v, const int8_t *x, size_t m, void *y)
 {
-    const onx_requantizer *q = &c->requantizer;
     const int8_t *filter = c->weights + m * c->filter;
     uint32_t acc = onx_dot((uint32_t)c->bias[m], x, filter + v->skipped, &v->patch);
     if (v->needs_padding)
         acc += c->padding * onx_conv_outside(c, filter, v->kernel_h, v->rows, v->columns);
-    y[m] = onx_requantize((int32_t)acc, q->scale[m * q->step], q->low, q->high, q->zero_point);
+    onx_finish(&c->requantizer, y, m, (int32_t)acc);
 }
 
 /* One output pixel. x: the image's pixel under the first tap inside. */
-static void onx_conv_pixel(const onx_conv *c, const int8_t *x, int8_t *y, size_t kernel_h, onx_taps rows,
+static void onx_conv_pixel(const onx_conv *c, const int8_t *x, void *y, size_t kernel_h, onx_taps rows,
                            onx_taps columns)
 {
     size_t taps = (size_t)(columns.end - columns.first), w_row = c->kernel_w * c->group_channels;
@@ -111,7 +107,7 @@ static void onx_conv2d_run(const onx_call *call)
     onx_conv c = {
         .weights = (const int8_t *)onx_fb_weights_data(onx_fb_conv2d_weights(t)).data,
         .bias = bias.data,
-        .requantizer = onx_requantizer_of(onx_fb_conv2d_requantization(t)),
+        .requantizer = onx_requantizer_of(onx_fb_conv2d_requantization(t), out.type),
         .width = (size_t)in.shape[2],
         .channels = channels,
         .group_channels = channels / groups,
@@ -125,12 +121,13 @@ static void onx_conv2d_run(const onx_call *call)
         .padding = (uint32_t)(int32_t)onx_fb_conv2d_input_zero_point(t),
     };
     const int8_t *image = in.data;
-    int8_t *y = out.data;
+    uint8_t *y = out.data;
+    size_t pixel = c.outputs * onx_element_size(out.type); /* bytes */
     for (int32_t n = 0; n < in.shape[0]; n++, image += (size_t)in.shape[1] * c.width * channels) {
         for (int32_t oy = 0; oy < out.shape[1]; oy++) {
             int32_t iy = oy * h.stride - h.before;
             onx_taps rows = onx_taps_inside(iy, h.dilation, h.kernel, in.shape[1]);
-            for (int32_t ox = 0; ox < out.shape[2]; ox++, y += c.outputs) {
+            for (int32_t ox = 0; ox < out.shape[2]; ox++, y += pixel) {
                 int32_t ix = ox * w.stride - w.before;
                 onx_taps columns = onx_taps_inside(ix, w.dilation, w.kernel, in.shape[2]);
                 const int8_t *x = image;
@@ -149,7 +146,7 @@ static onx_status onx_conv2d_check(const onx_call *call)
     onx_tensor in = onx_input_of(call, 0), out = onx_output_of(call, 0);
     onx_window2d w = onx_fb_conv2d_window(t);
     uint32_t group = onx_fb_conv2d_group(t), outputs = onx_fb_conv2d_bias(t).count;
-    if (!onx_is_int8(&in) || !onx_is_int8(&out))
+    if (!onx_is_int8(&in) || !onx_takes_sums(&out))
         return ONX_ERROR_UNSUPPORTED;
     if (!onx_window_fits_convolution(w, &in, &out) || (uint32_t)out.shape[3] != outputs)
         return ONX_ERROR_OPERATOR;

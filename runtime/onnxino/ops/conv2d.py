@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from onnxino.model import shape_of
-from onnxino.numerics import accumulator_type, matrix_product, requantize
+from onnxino.model import dtype_of, shape_of
+from onnxino.numerics import accumulator_type, finish, matrix_product
 from onnxino.ops import _checks, _window
 from onnxino.schema.model import Conv2D, Requantization, Tensor, WeightLayout
 
@@ -17,7 +17,7 @@ CHUNK_BYTES = 1 << 19  # of one im2col matrix: small enough to stay in the cache
 
 def check(kernel: Conv2D, inputs: list[Tensor], outputs: list[Tensor]) -> None:
     """Raises ModelError unless shapes, window, weights, bias and requantization fit together."""
-    _checks.require_tensors(inputs, outputs)
+    _checks.require_sums(inputs, outputs)
     n, height, width, channels = _checks.require_image(inputs[0])
     out_n, out_height, out_width, out_channels = _checks.require_image(outputs[0])
     _checks.require(n == out_n, f"the output has {out_n} images, the input {n}")
@@ -33,12 +33,12 @@ def check(kernel: Conv2D, inputs: list[Tensor], outputs: list[Tensor]) -> None:
     _checks.require_requantization(kernel.requantization, out_channels)
 
 
-def run(kernel: Conv2D, arrays: list[NDArray[np.int8]], outputs: list[Tensor]) -> list[NDArray[np.int8]]:
+def run(kernel: Conv2D, arrays: list[NDArray[np.int8]], outputs: list[Tensor]) -> list[NDArray[Any]]:
     """[B, N, H, W, C] -> [B, N, OH, OW, M]."""
     batch = arrays[0].shape[0]
     shape = shape_of(outputs[0])
     images = arrays[0].reshape(-1, *arrays[0].shape[2:])
-    result = np.empty((len(images), *shape[1:]), np.int8)
+    result = np.empty((len(images), *shape[1:]), dtype_of(outputs[0]))
     channels, out_channels = images.shape[3] // kernel.group, shape[3] // kernel.group
     for g in range(kernel.group):
         read = slice(g * channels, (g + 1) * channels)
@@ -47,7 +47,7 @@ def run(kernel: Conv2D, arrays: list[NDArray[np.int8]], outputs: list[Tensor]) -
     return [result.reshape(batch, *shape)]
 
 
-def _run_group(kernel: Conv2D, images: NDArray[np.int8], result: NDArray[np.int8], channels: slice) -> None:
+def _run_group(kernel: Conv2D, images: NDArray[np.int8], result: NDArray[Any], channels: slice) -> None:
     """[n, H, W, C / group] -> result [n, OH, OW, M / group], the output channels `channels`."""
     window, output = kernel.window, (result.shape[1], result.shape[2])
     depth = window.kernel_h * window.kernel_w * images.shape[3]
@@ -67,7 +67,7 @@ def _run_group(kernel: Conv2D, images: NDArray[np.int8], result: NDArray[np.int8
     for start in range(0, len(images), step):
         chunk = _window.padded(images[start : start + step], window, output, kernel.input_zero_point, dtype)
         columns = _columns(chunk, kernel, output).reshape(-1, depth)
-        values = requantize(matrix_product(columns, matrix), bias, to)
+        values = finish(matrix_product(columns, matrix), bias, to, result.dtype)
         result[start : start + step] = values.reshape(-1, *output, values.shape[1])
 
 

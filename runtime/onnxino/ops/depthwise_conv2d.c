@@ -66,26 +66,21 @@ static ONX_APART void onx_depthwise_dot(uint32_t acc[4], const int8_t *x, const 
 }
 
 /* Output channels m to m + 3, where the multiplier is 1. */
-static ONX_APART void onx_depthwise_four(const onx_depthwise *d, const onx_inside *inside, size_t m, int8_t *y)
+static ONX_APART void onx_depthwise_four(const onx_depthwise *d, const onx_inside *inside, size_t m, void *y)
 {
     const int32_t *bias = d->bias + m;
-    const float *scale = d->requantizer.scale + m * d->requantizer.step;
-    size_t step = d->requantizer.step;
-    float low = d->requantizer.low, high = d->requantizer.high;
     uint32_t acc[4] = { (uint32_t)bias[0], (uint32_t)bias[1], (uint32_t)bias[2], (uint32_t)bias[3] };
     uint32_t outside[4] = { 0, 0, 0, 0 };
     onx_depthwise_dot(acc, inside->x + m, d->weights + inside->skipped + m, &inside->patch);
     if (inside->needs_padding)
         onx_depthwise_outside(d, inside, d->weights + m, outside);
     for (size_t i = 0; i < 4u; i++)
-        y[m + i] = onx_requantize((int32_t)(acc[i] + d->padding * outside[i]), scale[i * step], low, high,
-                                  d->requantizer.zero_point);
+        onx_finish(&d->requantizer, y, m + i, (int32_t)(acc[i] + d->padding * outside[i]));
 }
 
 /* Output channel m, any multiplier. */
-static ONX_APART void onx_depthwise_one(const onx_depthwise *d, const onx_inside *inside, size_t m, int8_t *y)
+static ONX_APART void onx_depthwise_one(const onx_depthwise *d, const onx_inside *inside, size_t m, void *y)
 {
-    const onx_requantizer *q = &d->requantizer;
     const int8_t *w = d->weights + m, *x = inside->x + m / d->multiplier;
     uint32_t acc = onx_dot((uint32_t)d->bias[m], x, w + inside->skipped, &inside->patch);
     if (inside->needs_padding) {
@@ -97,10 +92,10 @@ static ONX_APART void onx_depthwise_one(const onx_depthwise *d, const onx_inside
             }
         }
     }
-    y[m] = onx_requantize((int32_t)acc, q->scale[m * q->step], q->low, q->high, q->zero_point);
+    onx_finish(&d->requantizer, y, m, (int32_t)acc);
 }
 
-static void onx_depthwise_pixel(const onx_depthwise *d, const onx_inside *inside, int8_t *y)
+static void onx_depthwise_pixel(const onx_depthwise *d, const onx_inside *inside, void *y)
 {
     size_t m = 0;
     if (d->multiplier == 1u)
@@ -120,7 +115,7 @@ static void onx_depthwise_conv2d_run(const onx_call *call)
     onx_depthwise d = {
         .weights = (const int8_t *)onx_fb_weights_data(onx_fb_depthwise_conv2d_weights(t)).data,
         .bias = bias.data,
-        .requantizer = onx_requantizer_of(onx_fb_depthwise_conv2d_requantization(t)),
+        .requantizer = onx_requantizer_of(onx_fb_depthwise_conv2d_requantization(t), out.type),
         .multiplier = onx_fb_depthwise_conv2d_multiplier(t),
         .outputs = bias.count,
         .kernel_h = (size_t)h.kernel,
@@ -130,7 +125,8 @@ static void onx_depthwise_conv2d_run(const onx_call *call)
         .padding = (uint32_t)(int32_t)onx_fb_depthwise_conv2d_input_zero_point(t),
     };
     const int8_t *image = in.data;
-    int8_t *y = out.data;
+    uint8_t *y = out.data;
+    size_t pixel = d.outputs * onx_element_size(out.type); /* bytes */
     for (int32_t n = 0; n < in.shape[0]; n++, image += (size_t)in.shape[1] * row) {
         for (int32_t oy = 0; oy < out.shape[1]; oy++) {
             int32_t iy = oy * h.stride - h.before;
@@ -142,7 +138,7 @@ static void onx_depthwise_conv2d_run(const onx_call *call)
                            .w_run = d.outputs },
                 .h = onx_taps_inside(iy, h.dilation, h.kernel, in.shape[1]),
             };
-            for (int32_t ox = 0; ox < out.shape[2]; ox++, y += d.outputs) {
+            for (int32_t ox = 0; ox < out.shape[2]; ox++, y += pixel) {
                 int32_t ix = ox * w.stride - w.before;
                 inside.w = onx_taps_inside(ix, w.dilation, w.kernel, in.shape[2]);
                 inside.patch.runs = (size_t)(inside.w.end - inside.w.first);
@@ -166,7 +162,7 @@ static onx_status onx_depthwise_conv2d_check(const onx_call *call)
     onx_tensor in = onx_input_of(call, 0), out = onx_output_of(call, 0);
     onx_window2d w = onx_fb_depthwise_conv2d_window(t);
     uint32_t multiplier = onx_fb_depthwise_conv2d_multiplier(t), outputs = onx_fb_depthwise_conv2d_bias(t).count;
-    if (!onx_is_int8(&in) || !onx_is_int8(&out))
+    if (!onx_is_int8(&in) || !onx_takes_sums(&out))
         return ONX_ERROR_UNSUPPORTED;
     if (!onx_window_fits_convolution(w, &in, &out) || (uint32_t)out.shape[3] != outputs)
         return ONX_ERROR_OPERATOR;

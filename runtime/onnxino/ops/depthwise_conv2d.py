@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
-from onnxino.model import shape_of
-from onnxino.numerics import accumulator_type, requantize
+from onnxino.model import dtype_of, shape_of
+from onnxino.numerics import accumulator_type, finish
 from onnxino.ops import _checks, _window
 from onnxino.schema.model import DepthwiseConv2D, Tensor, WeightLayout
 
@@ -15,7 +17,7 @@ CHUNK_BYTES = 1 << 18  # of one accumulator: it and its operands stay in the cac
 
 def check(kernel: DepthwiseConv2D, inputs: list[Tensor], outputs: list[Tensor]) -> None:
     """Raises ModelError unless shapes, window, weights, bias and requantization fit together."""
-    _checks.require_tensors(inputs, outputs)
+    _checks.require_sums(inputs, outputs)
     n, height, width, channels = _checks.require_image(inputs[0])
     out_n, out_height, out_width, out_channels = _checks.require_image(outputs[0])
     _checks.require(n == out_n, f"the output has {out_n} images, the input {n}")
@@ -30,12 +32,12 @@ def check(kernel: DepthwiseConv2D, inputs: list[Tensor], outputs: list[Tensor]) 
     _checks.require_requantization(kernel.requantization, out_channels)
 
 
-def run(kernel: DepthwiseConv2D, arrays: list[NDArray[np.int8]], outputs: list[Tensor]) -> list[NDArray[np.int8]]:
+def run(kernel: DepthwiseConv2D, arrays: list[NDArray[np.int8]], outputs: list[Tensor]) -> list[NDArray[Any]]:
     """[B, N, H, W, C] -> [B, N, OH, OW, M]."""
     shape = shape_of(outputs[0])
     output, channels = (shape[1], shape[2]), shape[3]
     images = arrays[0].reshape(-1, *arrays[0].shape[2:])
-    result = np.empty((len(images), *shape[1:]), np.int8)
+    result = np.empty((len(images), *shape[1:]), dtype_of(outputs[0]))
     window = kernel.window
     weights = kernel.weights.data.view(np.int8).reshape(window.kernel_h, window.kernel_w, channels)
     dtype = accumulator_type(weights.reshape(-1, channels).T, kernel.bias)
@@ -51,7 +53,7 @@ def run(kernel: DepthwiseConv2D, arrays: list[NDArray[np.int8]], outputs: list[T
             for column in range(window.kernel_w):
                 np.multiply(_window.tap(chunk, window, output, row, column), factors[row, column], out=product)
                 total += product
-        result[start : start + step] = requantize(total, kernel.bias, kernel.requantization)
+        result[start : start + step] = finish(total, kernel.bias, kernel.requantization, result.dtype)
     return [result.reshape(-1, *shape)]
 
 

@@ -105,8 +105,8 @@ static onx_status onx_float_conv2d_check(const onx_call *call)
     uint64_t taps = (uint64_t)w.kernel_h * w.kernel_w; /* below 2^32, so the products below stay under 2^64 */
     uint64_t filter = taps * ((uint32_t)in.shape[3] / group);
     if (filter > UINT32_MAX
-        || !onx_float_weights_fit(onx_fb_float_conv2d_weights(t), onx_fb_float_conv2d_weight_scale(t),
-                                  filter * outputs, outputs))
+        || !onx_float_weights_fit(onx_fb_float_conv2d_weights(t), onx_fb_float_conv2d_weight_scale(t), filter * outputs,
+                                  outputs))
         return ONX_ERROR_OPERATOR;
     return onx_fb_float_conv2d_minimum(t) <= onx_fb_float_conv2d_maximum(t) ? ONX_OK : ONX_ERROR_OPERATOR;
 }

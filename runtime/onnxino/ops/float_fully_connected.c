@@ -41,7 +41,7 @@ static onx_status onx_float_fully_connected_check(const onx_call *call)
         return ONX_ERROR_OPERATOR;
     /* not the opposite comparison, which NaN would pass */
     return onx_fb_float_fully_connected_minimum(t) <= onx_fb_float_fully_connected_maximum(t) ? ONX_OK
-                                                                                             : ONX_ERROR_OPERATOR;
+                                                                                              : ONX_ERROR_OPERATOR;
 }
 
 const onx_kernel onx_float_fully_connected_kernels[1] = {

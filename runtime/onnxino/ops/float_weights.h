@@ -22,8 +22,8 @@ uint32_t onx_float_weights_count(onx_fb_weights weights);
 /* Exactly `count` finite weights: float32 without scales, or int8 with one scale or one for each output channel. */
 int onx_float_weights_fit(onx_fb_weights weights, onx_f32s scale, uint64_t count, uint32_t outputs);
 
-/* acc[i] += x[k] * weights[at + i * apart + k] for each k < n in order, for `block` (1 or ONX_FLOAT_BLOCK) output channels
- * beginning with m. */
+/* acc[i] += x[k] * weights[at + i * apart + k] for each k < n in order, for `block` (1 or ONX_FLOAT_BLOCK) output
+ * channels beginning with m. */
 void onx_float_products(const onx_float_weights *weights, float acc[ONX_FLOAT_BLOCK], size_t block, size_t m,
                         const float *x, size_t at, size_t apart, size_t n);
 

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from onnxino.model import shape_of
-from onnxino.numerics import accumulator_type, matrix_product, requantize
+from onnxino.model import dtype_of, shape_of
+from onnxino.numerics import accumulator_type, finish, matrix_product
 from onnxino.ops import _checks
 from onnxino.schema.model import FullyConnected, Tensor, WeightLayout
 
 
 def check(kernel: FullyConnected, inputs: list[Tensor], outputs: list[Tensor]) -> None:
     """Raises ModelError unless input, weights (N * K), bias (N) and output have sizes rows * K and rows * N."""
-    _checks.require_tensors(inputs, outputs)
+    _checks.require_sums(inputs, outputs)
     units = len(kernel.bias)
     _checks.require(units >= 1, "bias is empty")
     count = len(kernel.weights.data)
@@ -36,14 +37,15 @@ def check(kernel: FullyConnected, inputs: list[Tensor], outputs: list[Tensor]) -
     _checks.require_requantization(kernel.requantization, units)
 
 
-def run(kernel: FullyConnected, arrays: list[NDArray[np.int8]], outputs: list[Tensor]) -> list[NDArray[np.int8]]:
+def run(kernel: FullyConnected, arrays: list[NDArray[np.int8]], outputs: list[Tensor]) -> list[NDArray[Any]]:
     """[B, *input] viewed as [B * rows, K] -> [B * rows, N] viewed as [B, *output]."""
     units = len(kernel.bias)
     weights = kernel.weights.data.view(np.int8).reshape(units, -1)
     dtype = accumulator_type(weights, kernel.bias)
     matrix = np.ascontiguousarray(weights.T, dtype)
     rows = arrays[0].reshape(-1, weights.shape[1]).astype(dtype)
-    values = requantize(matrix_product(rows, matrix), kernel.bias, kernel.requantization)
+    products = matrix_product(rows, matrix)
+    values = finish(products, kernel.bias, kernel.requantization, dtype_of(outputs[0]))
     return [values.reshape(len(arrays[0]), *shape_of(outputs[0]))]
 
 

@@ -9,7 +9,7 @@ static void onx_mean2d_run(const onx_call *call)
 {
     onx_fb_mean2d t = { call->attributes };
     onx_tensor in = onx_input_of(call, 0), out = onx_output_of(call, 0);
-    onx_requantizer q = onx_requantizer_of(onx_fb_mean2d_requantization(t));
+    onx_requantizer q = onx_requantizer_of(onx_fb_mean2d_requantization(t), out.type);
     size_t pixels = (size_t)in.shape[1] * (size_t)in.shape[2], channels = (size_t)in.shape[3];
     uint32_t zeros = (uint32_t)onx_fb_mean2d_input_zero_point(t) * (uint32_t)pixels;
     const int8_t *image = in.data;
