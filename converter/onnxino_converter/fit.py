@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from onnxino.boards import BOARDS, Board
 from onnxino.errors import ConvertError
+from onnxino.model import tensor_bytes
 from onnxino.schema.model import Model
+from onnxino_converter.refusal import QUANTIZE_HINT
 from onnxino_converter.report import largest_tensors
 
 
@@ -18,6 +18,18 @@ def board_named(name: str | None) -> Board | None:
     if name not in BOARDS:
         raise ConvertError(f"no board is called '{name}'", f"known boards: {', '.join(sorted(BOARDS))}")
     return BOARDS[name]
+
+
+def not_quantized(label: str, report: dict[str, Any], board: Board | None) -> ConvertError:
+    """The error for a model that would run in float32 without the user's wish, with what that costs."""
+    room = f" of {board.model_size:,}" if board else ""
+    arena = f" of {board.arena_size:,}" if board else ""
+    return ConvertError(
+        f"{label}: the model is not quantized; in float32 it takes {report['model_bytes']:,}{room} bytes of flash and "
+        f"{report['arena_bytes']:,}{arena} bytes of RAM, about four times those of int8, and runs several times slower",
+        "onnxino convert MODEL.onnx --calibrate DATA.npz quantizes it; --float (float=True) converts it as it is; or "
+        + QUANTIZE_HINT,
+    )
 
 
 def check_fit(model: Model, report: dict[str, Any], board: Board) -> None:
@@ -32,7 +44,7 @@ def check_fit(model: Model, report: dict[str, Any], board: Board) -> None:
         )
     if report["arena_bytes"] > board.arena_size:
         listed = ", ".join(
-            f"'{tensor.name}' {[int(d) for d in tensor.shape]} {int(np.prod(tensor.shape, dtype=np.int64)):,}"
+            f"'{tensor.name}' {[int(d) for d in tensor.shape]} {tensor_bytes(tensor):,}"
             for tensor in largest_tensors(model)
         )
         raise ConvertError(

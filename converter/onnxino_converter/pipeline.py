@@ -43,6 +43,14 @@ LAYOUT: tuple[Pass, ...] = (
 ROUNDS = 50  # the layout passes end long before; a defect must not hang
 
 
+def is_quantized(graph: Graph) -> bool:
+    """Whether anything in an imported graph is quantized: without, it runs in float32 from end to end."""
+    operators = ("QuantizeLinear", "DequantizeLinear", "QGemm")
+    return any(node.op in operators or node.op.startswith("QLinear") for node in graph.nodes) or any(
+        port.dtype.itemsize == 1 for port in graph.inputs
+    )
+
+
 def run_passes(graph: Graph) -> None:
     """Fuse and lay out a graph in place. Raises ConvertError for what cannot run on the device."""
     graph.remove_dead()

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from onnxino.model import shape_of
+from onnxino.model import shape_of, tensor_bytes
 from onnxino.ops import OPERATORS
-from onnxino.schema.model import Model, Operator, Tensor, Weights
+from onnxino.schema.model import ElementType, Model, Operator, Tensor, Weights
 
 ALIGNMENT = 16
 
@@ -22,8 +23,8 @@ def make_report(model: Model, model_bytes: int) -> dict[str, Any]:
     return {
         "name": model.name,
         "macs": sum(entry["macs"] for entry in operators),
-        "parameters": sum(len(array.data) for array in weights),
-        "nonzero": sum(int(np.count_nonzero(array.data)) for array in weights),
+        "parameters": sum(_elements(array).size for array in weights),
+        "nonzero": sum(int(np.count_nonzero(_elements(array))) for array in weights),
         "weight_bytes": sum(entry["weight_bytes"] for entry in operators),
         "constant_bytes": constants + sum(entry["constant_bytes"] for entry in operators),
         "arena_bytes": int(model.arena_size),
@@ -58,10 +59,15 @@ def _weights(operator: Operator) -> list[Weights]:
     return [weights] if isinstance(weights, Weights) else []
 
 
+def _elements(weights: Weights) -> NDArray[Any]:
+    data = np.ascontiguousarray(weights.data)
+    return data.view(np.float32) if weights.type == ElementType.Float32 else data
+
+
 def _constant_bytes(kernel: Any) -> int:
     """Bytes of a kernel's arrays that are not weights: biases, requantization scales, tables."""
     total = 0
-    for name in ("bias", "table"):
+    for name in ("bias", "table", "weight_scale", "indices"):
         array = getattr(kernel, name, None)
         total += 0 if array is None else int(np.asarray(array).nbytes)
     requantization = getattr(kernel, "requantization", None)
@@ -71,4 +77,4 @@ def _constant_bytes(kernel: Any) -> int:
 def largest_tensors(model: Model, count: int = 3) -> list[Tensor]:
     """The largest activations."""
     activations = [tensor for tensor in model.tensors if tensor.data is None and tensor.alias_of < 0]
-    return sorted(activations, key=lambda t: (-int(np.prod(t.shape, dtype=np.int64)), t.name))[:count]
+    return sorted(activations, key=lambda t: (-tensor_bytes(t), t.name))[:count]

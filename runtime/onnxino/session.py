@@ -203,7 +203,7 @@ def _read(source: str | os.PathLike[str] | bytes) -> tuple[bytes, str]:
             raise ModelError(
                 f"'{path}' is an ONNX file, and the converter is not installed", "pip install onnxino"
             ) from error
-        return convert(path).model, f"'{path}'"
+        return convert(path, float=True).model, f"'{path}'"
     try:
         return path.read_bytes(), f"'{path}'"
     except OSError as error:

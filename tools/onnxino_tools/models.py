@@ -21,6 +21,6 @@ def read_model(path: str) -> bytes:
         return content
     from onnxino_converter import convert
 
-    content = convert(path).model
+    content = convert(path, float=True).model
     ui.talk(f"model: {file.name} converted on the fly, {ui.size(len(content))}")
     return content

@@ -1,4 +1,4 @@
-"""Turn a quantized ONNX model, or with --calibrate a float one, into what a microcontroller needs.
+"""Turn a quantized ONNX model, or with --calibrate or --float a float one, into what a microcontroller needs.
 
 Writes NAME.oxm (the model file that every part of Onnxino runs), NAME.c and NAME.h (the same bytes as a C array, with
 the quantization of inputs and outputs as macros) and NAME.report.json (work, sizes and memory) into DIR.
@@ -28,6 +28,14 @@ def add_arguments(parser: arguments.Parser) -> None:
     parser.add_argument(
         "--board", default="nano33ble", metavar="B", help="whose memory the model must fit (default: %(default)s)"
     )
+    parser.add_argument(
+        "--float", action="store_true", help="convert a model that is not quantized as it is, in float32"
+    )
+    parser.add_argument(
+        "--save-onnx-optimized",
+        metavar="F",
+        help="also write what the device will run as an ONNX file for viewers such as Netron (no runtime runs it)",
+    )
     arguments.add_preprocessing(parser)
     add_calibration(parser)
     arguments.add_json(parser)
@@ -44,7 +52,15 @@ def run(args: Namespace) -> int:
     source, name = args.model, args.name
     if args.calibrate is not None:
         source, name = quantized(args), name or identifier(Path(args.model).stem)
-    converted = convert(source, name=name, labels=labels, preprocessing=preprocessing, board=args.board)
+    converted = convert(
+        source,
+        name=name,
+        labels=labels,
+        preprocessing=preprocessing,
+        board=args.board,
+        float=args.float,
+        save_onnx_optimized=args.save_onnx_optimized,
+    )
     name = converted.name
     folder = Path(args.output)
     folder.mkdir(parents=True, exist_ok=True)

@@ -62,7 +62,7 @@ def run(args: Namespace) -> int:
     from onnxino_tools.verify.run import load_onnx, verify
 
     proto = load_onnx(Path(args.model))
-    converted = convert(args.model)
+    converted = convert(args.model, float=True)
     model = load_model(converted.model)
     feeds, source = _feeds(args, model)
     with ui.Progress(1, "inputs", "verify") as bar:
