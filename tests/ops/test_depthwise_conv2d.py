@@ -9,7 +9,7 @@ import numpy as np
 import op_cases as oc
 import pytest
 
-from onnxino.schema.model import DepthwiseConv2D, WeightLayout
+from onnxino.schema.model import DepthwiseConv2D, ElementType, WeightLayout
 
 f32 = np.float32
 
@@ -101,3 +101,24 @@ def test_equals_onnx_runtime(name: str, backend: str) -> None:
     )
     found = oc.run(backend, kernel, [oc.nhwc(x)], (1, *expected.shape[2:], outputs))
     assert np.count_nonzero(oc.to_uint8(oc.nchw(found)) != expected) == 0
+
+
+@pytest.mark.parametrize("scales", [1, 6])
+def test_writes_float32(scales: int, backend: str) -> None:
+    """f32(accumulator) * scale: neither rounded nor limited, whatever the requantization says of int8."""
+    rng = np.random.default_rng(1)
+    x, w = oc.random_int8(2, (3, 5, 6, 6)), oc.random_int8(3, (1, 1, 6))
+    scale = rng.uniform(1e-3, 1e30, scales).astype(f32)
+    kernel = DepthwiseConv2D(
+        window=oc.window((1, 1), pads=(1, 0, 1, 0)),
+        input_zero_point=-9,
+        weights=oc.weights(WeightLayout.HWC, w),
+        bias=np.array([0, -5, 2**31 - 1, 9, 0, 1], np.int32),
+        requantization=oc.requantization(scale, 3, minimum=5, maximum=6),
+    )
+    padded = np.pad(x.astype(np.int64), ((0, 0), (1, 1), (0, 0), (0, 0)), constant_values=-9)
+    accumulator = padded * w.astype(np.int64) + kernel.bias
+    with np.errstate(over="ignore"):
+        expected = accumulator.astype(np.int32).astype(f32) * scale
+    found = oc.run(backend, kernel, [x], (1, 7, 6, 6), ElementType.Float32)
+    assert oc.same_bits(found, expected)

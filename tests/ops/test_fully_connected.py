@@ -8,7 +8,7 @@ import numpy as np
 import op_cases as oc
 import pytest
 
-from onnxino.schema.model import FullyConnected, WeightLayout
+from onnxino.schema.model import ElementType, FullyConnected, WeightLayout
 
 f32 = np.float32
 
@@ -104,3 +104,21 @@ def test_rows_of_a_larger_tensor(backend: str) -> None:
     accumulator = x.astype(np.int64) @ w.T.astype(np.int64) + kernel.bias
     expected = np.clip(np.rint(accumulator.astype(f32) * f32(0.003)) + 2, -128, 127)
     assert np.array_equal(oc.run(backend, kernel, [x], (1, 2, 3, 5)), expected)
+
+
+@pytest.mark.parametrize("scales", [1, 7])
+def test_writes_float32(scales: int, backend: str) -> None:
+    """f32(accumulator) * scale: neither rounded nor limited, whatever the requantization says of int8."""
+    rng = np.random.default_rng(1)
+    x, w = oc.random_int8(2, (40, 20)), oc.random_int8(3, (7, 20))
+    scale = rng.uniform(1e-3, 1e30, scales).astype(f32)
+    kernel = FullyConnected(
+        weights=oc.weights(WeightLayout.OHWI, w),
+        bias=np.array([0, -5, 2**31 - 1, 9, 0, 1, 2], np.int32),
+        requantization=oc.requantization(scale, 3, minimum=5, maximum=6),
+    )
+    accumulator = x.astype(np.int64) @ w.T.astype(np.int64) + kernel.bias
+    with np.errstate(over="ignore"):
+        expected = accumulator.astype(np.int32).astype(f32) * scale
+    found = oc.run(backend, kernel, [x], (1, 7), ElementType.Float32)
+    assert oc.same_bits(found, expected)

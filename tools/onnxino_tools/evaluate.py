@@ -11,6 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onnxino.errors import InputError, LinkError
+from onnxino.model import dtype_of, shape_of, tensor_bytes
+from onnxino.schema.model import ElementType
+from onnxino_tools.inference import prediction
 
 if TYPE_CHECKING:
     from onnxino import InferenceSession
@@ -123,7 +126,7 @@ class Evaluator:
             arrays = self.feed(self.data.images[begin : begin + BATCH])
             device = self.session.to_device({self.model.inputs[0].name: arrays})
             reference = joined(self.session.backend.run(device))
-            sizes = [int(np.prod(self.model.tensors[port.tensor].shape)) for port in self.model.outputs]
+            sizes = [tensor_bytes(self.model.tensors[port.tensor]) for port in self.model.outputs]
             for i in range(len(arrays)):
                 try:
                     answer = link.infer([part[i].tobytes() for part in device], sizes)
@@ -133,23 +136,26 @@ class Evaluator:
                     raise LinkError(
                         f"the device answered {len(answer.output)} bytes, the model's outputs have {reference.shape[1]}"
                     )
-                prediction = self._prediction(answer.output)
+                outputs = split_outputs(self.model, np.frombuffer(answer.output, np.uint8)[None])
                 # One append for each image, so that Ctrl-C at any moment leaves whole images.
                 result.done.append(
-                    Inference(arrays[i], answer.output, reference[i].tobytes(), answer.microseconds, prediction)
+                    Inference(
+                        arrays[i],
+                        joined(outputs)[0].tobytes(),
+                        reference[i].tobytes(),
+                        answer.microseconds,
+                        prediction(outputs[0][0]),
+                    )
                 )
                 progress(result.images)
         return result
 
-    def _prediction(self, output: bytes) -> int:
-        """Index of the first output's largest value. Its scale is positive: the stored bytes have the same order."""
-        tensor = self.model.tensors[self.model.outputs[0].tensor]
-        return int(np.frombuffer(output, np.int8, int(np.prod(tensor.shape))).argmax())
 
-
-def joined(arrays: list[NDArray[np.int8]]) -> NDArray[np.int8]:
-    """Device arrays (B, *shape), side by side as [B, bytes]."""
-    return np.concatenate([a.reshape(len(a), -1) for a in arrays], axis=1)
+def joined(arrays: list[NDArray[Any]]) -> NDArray[np.uint8]:
+    """Device arrays (B, *shape), side by side as [B, bytes]. Processors differ in the bits of NaN: here it is one."""
+    rows = [np.ascontiguousarray(a.reshape(len(a), -1)) for a in arrays]
+    rows = [np.where(np.isnan(a), np.float32(np.nan), a) if a.dtype == np.float32 else a for a in rows]
+    return np.concatenate([a.view(np.uint8) for a in rows], axis=1)
 
 
 def match_classes(model: Model, data: Dataset) -> tuple[NDArray[np.int64] | None, list[str] | None]:
@@ -157,7 +163,9 @@ def match_classes(model: Model, data: Dataset) -> tuple[NDArray[np.int64] | None
 
     A model with labels of its own decides the order; a data set with the same names in another order is renumbered.
     """
-    outputs = int(np.prod(model.tensors[model.outputs[0].tensor].shape))
+    tensor = model.tensors[model.outputs[0].tensor]
+    outputs = int(np.prod(tensor.shape))
+    gives_index = outputs == 1 and tensor.type == ElementType.Int32  # ArgMax: nothing says how many classes there are
     own = model.metadata.class_labels if model.metadata is not None else None
     classes, labels = data.classes, data.labels
     if own and classes and own != classes and sorted(own) == sorted(classes) and labels is not None:
@@ -167,14 +175,14 @@ def match_classes(model: Model, data: Dataset) -> tuple[NDArray[np.int64] | None
     if labels is None:
         return None, names
     needed = len(classes) if classes else int(labels.max()) + 1
-    if needed > outputs or (classes and needed != outputs) or labels.min() < 0:
+    if labels.min() < 0 or (not gives_index and (needed > outputs or (classes and needed != outputs))):
         what = f"{needed} classes" if classes else f"labels {labels.min()} to {labels.max()}"
         raise InputError(
             f"the data '{data.source}' has {what}, the model has {outputs} outputs",
             "is this the data set that the model was trained on?",
         )
     if names is None:
-        names = [str(i) for i in range(outputs)]
+        names = [str(i) for i in range(needed if gives_index else outputs)]
     return labels, names
 
 
@@ -191,7 +199,7 @@ def save(path: str | Path, session: InferenceSession, result: Evaluation) -> Non
         "bytes_different": np.array([i.different for i in done], np.int64),
     }
     if done:
-        rows = np.frombuffer(b"".join(i.output for i in done), np.int8).reshape(len(done), -1)
+        rows = np.frombuffer(b"".join(i.output for i in done), np.uint8).reshape(len(done), -1)
         arrays["inputs"] = np.stack([i.input for i in done])
         for i, values in enumerate(session.from_device(split_outputs(session.model, rows))):
             arrays["outputs" if i == 0 else f"outputs_{i}"] = values
@@ -204,13 +212,14 @@ def save(path: str | Path, session: InferenceSession, result: Evaluation) -> Non
         np.savez_compressed(file, allow_pickle=False, **arrays)
 
 
-def split_outputs(model: Model, rows: NDArray[np.int8]) -> list[NDArray[np.int8]]:
-    """[B, bytes] -> one array (B, *shape) for each output of the model."""
-    result: list[NDArray[np.int8]] = []
+def split_outputs(model: Model, rows: NDArray[np.uint8]) -> list[NDArray[Any]]:
+    """[B, bytes] -> one array (B, *shape) for each output of the model, of its tensor's type."""
+    result: list[NDArray[Any]] = []
     at = 0
     for port in model.outputs:
-        shape = [int(d) for d in model.tensors[port.tensor].shape]
-        size = int(np.prod(shape))
-        result.append(rows[:, at : at + size].reshape(-1, *shape))
+        tensor = model.tensors[port.tensor]
+        size = tensor_bytes(tensor)
+        values = np.ascontiguousarray(rows[:, at : at + size]).view(dtype_of(tensor))
+        result.append(values.reshape(-1, *shape_of(tensor)))
         at += size
     return result

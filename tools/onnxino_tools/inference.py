@@ -39,13 +39,26 @@ class Answer:
 
     @property
     def prediction(self) -> int:
-        """Index of the largest value."""
-        return int(self.values.argmax())
+        """Index of the largest value, or the index that the model gives."""
+        return prediction(self.values)
 
     def top(self, count: int) -> list[tuple[str, float]]:
-        """The best classes with their values, best first."""
+        """The best classes with their values, best first. A model that gives an index has one class, of value 1."""
+        if is_index(self.values):
+            best = self.prediction
+            return [(self.classes[best] if 0 <= best < len(self.classes) else str(best), 1.0)]
         order = np.argsort(-self.values.astype(np.float64), kind="stable")[:count]
         return [(self.classes[i], float(self.values[i])) for i in order]
+
+
+def is_index(values: NDArray[Any]) -> bool:
+    """Whether an output is not a value for each class but the number of one: what ArgMax gives."""
+    return values.size == 1 and values.dtype in (np.int32, np.int64)
+
+
+def prediction(values: NDArray[Any]) -> int:
+    """The class that an output means: of quantized values too, for their scale is positive."""
+    return int(values.reshape(-1)[0]) if is_index(values) else int(values.argmax())
 
 
 def classify(session: InferenceSession, sources: Sequence[str], options: PixelOptions, resize: str) -> list[Answer]:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
 
 from onnxino.errors import InputError, LinkError, MissingExtraError, OnnxinoError
+from onnxino.model import dtype_of, shape_of, tensor_bytes
 from onnxino.schema.model import Model
 
 if TYPE_CHECKING:
@@ -33,8 +33,8 @@ class DeviceBackend:
         from onnxino_tools.link import DeviceLink
 
         self.cycles = None
-        self._inputs = [(model.tensors[port.tensor].name, _shape(model, port.tensor)) for port in model.inputs]
-        self._outputs = [_shape(model, port.tensor) for port in model.outputs]
+        self._inputs = [model.tensors[port.tensor] for port in model.inputs]
+        self._outputs = [model.tensors[port.tensor] for port in model.outputs]
         self.link = DeviceLink(_emulator(data) if port == "emulator" else _serial_port(port))
         try:
             if not self.link.has_model(data):
@@ -43,23 +43,23 @@ class DeviceBackend:
             self.link.close()
             raise
 
-    def run(self, inputs: list[NDArray[np.int8]]) -> list[NDArray[np.int8]]:
+    def run(self, inputs: list[NDArray[Any]]) -> list[NDArray[Any]]:
         """Sample after sample. Raises LinkError when the device stops answering."""
         self._check(inputs)
         count = len(inputs[0])
-        sizes = [math.prod(shape) for shape in self._outputs]
-        outputs = [np.empty((count, *shape), np.int8) for shape in self._outputs]
+        sizes = [tensor_bytes(tensor) for tensor in self._outputs]
+        outputs = [np.empty((count, *shape_of(tensor)), dtype_of(tensor)) for tensor in self._outputs]
         self.cycles = np.zeros(count, np.int64)
         for sample in range(count):
             result = self.link.infer([np.ascontiguousarray(array[sample]).tobytes() for array in inputs], sizes)
             self.cycles[sample] = result.cycles
             at = 0
             for output, size in zip(outputs, sizes, strict=True):
-                output[sample] = np.frombuffer(result.output[at : at + size], np.int8).reshape(output.shape[1:])
+                output[sample] = np.frombuffer(result.output[at : at + size], output.dtype).reshape(output.shape[1:])
                 at += size
         return outputs
 
-    def run_all(self, inputs: list[NDArray[np.int8]]) -> NoReturn:
+    def run_all(self, inputs: list[NDArray[Any]]) -> NoReturn:
         """A device keeps no intermediate tensors: raises OnnxinoError."""
         raise OnnxinoError(
             "a device gives its outputs only, no intermediate tensors", "use the backend 'numpy' or 'c' for them"
@@ -69,18 +69,14 @@ class DeviceBackend:
         """Frees the port, or the emulator."""
         self.link.close()
 
-    def _check(self, inputs: list[NDArray[np.int8]]) -> None:
+    def _check(self, inputs: list[NDArray[Any]]) -> None:
         if len(inputs) != len(self._inputs):
             raise InputError(f"{len(inputs)} inputs were given, the model has {len(self._inputs)}")
-        for array, (name, shape) in zip(inputs, self._inputs, strict=True):
-            if array.dtype != np.int8 or array.shape[1:] != shape or len(array) != len(inputs[0]):
-                expected = [len(inputs[0]), *shape]
+        for array, tensor in zip(inputs, self._inputs, strict=True):
+            shape, dtype = (len(inputs[0]), *shape_of(tensor)), dtype_of(tensor)
+            if array.dtype != dtype or array.shape != shape:
                 found = f"{array.dtype} {list(array.shape)}"
-                raise InputError(f"input '{name}' is {found}, expected int8 {expected}")
-
-
-def _shape(model: Model, tensor: int) -> tuple[int, ...]:
-    return tuple(int(size) for size in model.tensors[tensor].shape)
+                raise InputError(f"input '{tensor.name}' is {found}, expected {dtype} {list(shape)}")
 
 
 def _emulator(data: bytes) -> Transport:
