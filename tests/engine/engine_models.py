@@ -11,11 +11,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from onnxino.model import tensor_bytes
 from onnxino.schema import model as s
 from onnxino.schema.codec import encode
 
 Int8 = NDArray[np.int8]
 f32 = np.float32
+PORTS = {kind: kind for kind in s.ElementType} | {s.ElementType.Int32: s.ElementType.Int64}
 
 
 def tensor(name: str, shape: Sequence[int], **fields: Any) -> s.Tensor:
@@ -61,7 +63,7 @@ def place(tensors: Sequence[s.Tensor]) -> int:
             t.offset = tensors[t.alias_of].offset
             continue
         t.offset = -(-end // 16) * 16
-        end = t.offset + math.prod(int(d) for d in t.shape)
+        end = t.offset + tensor_bytes(t)
     return end
 
 
@@ -69,7 +71,7 @@ def model(
     tensors: list[s.Tensor], operators: list[s.Operator], inputs: Sequence[int], outputs: Sequence[int]
 ) -> s.Model:
     def ports(indices: Sequence[int]) -> list[s.Port]:
-        return [port(tensors[i].name, i, [int(d) for d in tensors[i].shape]) for i in indices]
+        return [port(tensors[i].name, i, [int(d) for d in tensors[i].shape], PORTS[tensors[i].type]) for i in indices]
 
     return s.Model(
         name="small",
@@ -82,9 +84,13 @@ def model(
     )
 
 
-def single(kernel: s.Kernel, inputs: Sequence[Sequence[int]], output: Sequence[int]) -> s.Model:
-    """A model of one operator: inputs x0, x1, ... and the output y."""
+def single(
+    kernel: s.Kernel, inputs: Sequence[Sequence[int]], output: Sequence[int], types: Sequence[s.ElementType] = ()
+) -> s.Model:
+    """A model of one operator: inputs x0, x1, ... and the output y. types: of all of them, where not Int8."""
     tensors = [tensor(f"x{i}", shape) for i, shape in enumerate(inputs)] + [tensor("y", output)]
+    for t, kind in zip(tensors, types, strict=bool(types)):
+        t.type = kind
     last = len(inputs)
     return model(tensors, [operator(kernel, range(last), last)], range(last), [last])
 
@@ -169,14 +175,69 @@ def zoo() -> s.Model:
     return result
 
 
+def float_zoo() -> s.Model:
+    """What zoo() holds, and after it every operator of format 1.1, with float32, int32 and int8 outputs."""
+    base, rng = zoo(), np.random.default_rng(6)
+    real, index = s.ElementType.Float32, s.ElementType.Int32
+    t, operators = base.tensors, base.operators
+    outputs = [13, 14]
+    constant = rng.normal(0, 1, (6, 3)).astype(f32)
+
+    def add(
+        name: str, kernel: s.Kernel, inputs: Sequence[str], shape: Sequence[int], kind: s.ElementType = real
+    ) -> None:
+        names = {other.name: number for number, other in enumerate(t)}
+        t.append(tensor(name, shape, type=kind))
+        operators.append(operator(kernel, [names[i] for i in inputs], len(t) - 1, name))
+
+    def real_weights(*shape: int) -> s.Weights:
+        data = rng.normal(0, 0.3, shape).astype(f32).reshape(-1)
+        return s.Weights(layout=s.WeightLayout.OHWI, type=real, data=data.view(np.uint8))
+
+    def bias(count: int) -> NDArray[np.float32]:
+        return rng.normal(0, 1, count).astype(f32)
+
+    pool = window((2, 2), (2, 2), (0, 0, 0, 1))
+    t.append(tensor("matrix", [6, 3], type=real, data=constant.reshape(-1).view(np.uint8)))
+    add("real", s.Dequantize(scale=0.02, zero_point=-3), ["image"], [1, 6, 5, 3])
+    add("float conv", s.FloatConv2D(window=window((3, 3), pads=(1, 1, 1, 1)), weights=real_weights(4, 3, 3, 3),
+                                    bias=bias(4), minimum=-3.0), ["real"], [1, 6, 5, 4])  # fmt: skip
+    add("float max", s.FloatMaxPool2D(window=pool), ["float conv"], [1, 3, 3, 4])
+    add("float average", s.FloatAveragePool2D(window=pool, count_include_pad=True), ["float conv"], [1, 3, 3, 4])
+    add("binary", s.FloatBinary(function=s.BinaryFunction.Sub, maximum=2.5), ["float max", "float average"],
+        [1, 3, 3, 4])  # fmt: skip
+    add("unary", s.FloatUnary(function=s.UnaryFunction.Tanh), ["binary"], [1, 3, 3, 4])
+    add("grid", s.FakeQuantize(scale=np.array([0.01, 0.02, 0.03, 0.04], f32), minimum=np.array([-128], f32),
+                               maximum=np.array([127], f32), axis=3), ["unary"], [1, 3, 3, 4])  # fmt: skip
+    add("pad", s.Pad(before=np.array([0, 1, 0, 0], np.uint32), value=np.array([0.5], f32).view(np.uint8)), ["grid"],
+        [1, 5, 3, 4])  # fmt: skip
+    add("take", s.Take(axis=1, indices=np.array([0, 2, 2, 4], np.uint32)), ["pad"], [1, 4, 3, 4])
+    add("reduce", s.FloatReduce(function=s.ReduceFunction.Mean, axes=np.array([1, 2], np.uint8)), ["take"], [1, 4])
+    stored = weights(s.WeightLayout.OHWI, rng.integers(-128, 128, (6, 4)))
+    add("float dense", s.FloatFullyConnected(weights=stored, weight_scale=np.array([0.03], f32), bias=bias(6)),
+        ["reduce"], [1, 6])  # fmt: skip
+    add("float softmax", s.FloatSoftmax(), ["float dense"], [1, 6])
+    add("index", s.ArgMax(axis=3, last=True), ["grid"], [1, 3, 3], index)
+    add("product", s.FloatMatMul(), ["float dense", "matrix"], [1, 3])
+    add("quantized", s.Quantize(scale=0.05, zero_point=4), ["product"], [1, 3], s.ElementType.Int8)
+    dense = weights(s.WeightLayout.OHWI, rng.integers(-128, 128, (2, 3)))
+    add("sums", s.FullyConnected(weights=dense, bias=np.array([5, -5], np.int32), requantization=requantization(0.01)),
+        ["quantized"], [1, 2])  # fmt: skip
+    outputs += [number for number, other in enumerate(t) if other.name in ("float softmax", "index", "sums")]
+    result = model(t, operators, [0], outputs)
+    t[12].offset = t[11].offset  # Lookup works in place
+    return result
+
+
 def write_corpus(folder: Path) -> None:
     """Seeds for the fuzzer: the chain of every operator, and its operators alone."""
     folder.mkdir(parents=True, exist_ok=True)
-    whole = zoo()
+    whole = float_zoo()
     (folder / "zoo.oxm").write_bytes(encode(whole))
     for op in whole.operators:
         shapes = [[int(d) for d in whole.tensors[int(i)].shape] for i in [*op.inputs, *op.outputs]]
-        (folder / f"{op.name}.oxm").write_bytes(encode(single(op.kernel, shapes[:-1], shapes[-1])))
+        types = [whole.tensors[int(i)].type for i in [*op.inputs, *op.outputs]]
+        (folder / f"{op.name}.oxm").write_bytes(encode(single(op.kernel, shapes[:-1], shapes[-1], types)))
 
 
 if __name__ == "__main__":

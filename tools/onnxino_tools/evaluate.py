@@ -86,8 +86,8 @@ class Evaluation:
         done = [(int(label), i.prediction) for i, label in zip(self.done, self.labels, strict=False)]
         size = len(self.classes) if self.classes else 1 + max((max(pair) for pair in done), default=-1)
         matrix = [[0] * size for _ in range(size)]
-        for label, prediction in done:
-            matrix[label][prediction] += 1
+        for label, predicted in done:
+            matrix[label][predicted] += 1
         return matrix
 
     def as_json(self) -> dict[str, object]:

@@ -53,7 +53,7 @@ class Answer:
 
 def is_index(values: NDArray[Any]) -> bool:
     """Whether an output is not a value for each class but the number of one: what ArgMax gives."""
-    return values.size == 1 and values.dtype in (np.int32, np.int64)
+    return values.size == 1 and values.dtype.name in ("int32", "int64")
 
 
 def prediction(values: NDArray[Any]) -> int:

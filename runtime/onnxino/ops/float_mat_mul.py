@@ -15,12 +15,12 @@ from onnxino.schema.model import FloatMatMul, Tensor
 def check(kernel: FloatMatMul, inputs: list[Tensor], outputs: list[Tensor]) -> None:
     """Raises ModelError unless [..., M, K] x [..., K, N] is [..., M, N]; the leading dimensions broadcast."""
     _ordered.float_tensors(inputs, outputs, 2)
-    a, b = (shape_of(t) for t in inputs)
-    shapes = f"the inputs have shapes {list(a)} and {list(b)}"
+    a, b = (list(shape_of(t)) for t in inputs)
+    shapes = f"the inputs have shapes {a} and {b}"
     _checks.require(len(a) >= 2 and len(b) >= 2, f"{shapes}, expected 2 dimensions or more")
     _checks.require(a[-1] == b[-2], f"{shapes}, expected as many columns in the first as rows in the second")
     try:
-        leading = np.broadcast_shapes(a[:-2], b[:-2])
+        leading = np.broadcast_shapes(tuple(a[:-2]), tuple(b[:-2]))
     except ValueError:
         _checks.require(False, f"{shapes}, whose leading dimensions do not broadcast")
         raise
