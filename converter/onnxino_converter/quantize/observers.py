@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 BINS = 8192
 ENTROPY_BINS = 2048  # a level needs several bins, each of them enough values
 LEVELS = 256
-PERCENTILE = 99.99
+ONE_IN = 10_000
 CANDIDATES = 100
 NEXT_TO_NOTHING = 1e-9
 
@@ -51,13 +51,15 @@ def minmax(histogram: Histogram) -> tuple[float, float]:
 
 
 def percentile(histogram: Histogram) -> tuple[float, float]:
-    """What is left when 0.01 % of the values are cut off at each end."""
-    share = np.concatenate([[0.0], np.cumsum(histogram.counts) / max(1, histogram.counts.sum())])
+    """What is left when one value in 10,000 is cut off at each end: the 99.99th percentiles."""
+    total = int(histogram.counts.sum())
+    if not total:
+        return histogram.low, histogram.high
+    up_to, cut = np.cumsum(histogram.counts), total // ONE_IN
+    first = int(np.searchsorted(up_to, cut, side="right"))
+    last = int(np.searchsorted(up_to, total - cut, side="left"))
     edges = histogram.edges
-    rest = 1 - PERCENTILE / 100
-    low = edges[max(0, int(np.searchsorted(share, rest, side="right")) - 1)]
-    high = edges[min(len(edges) - 1, int(np.searchsorted(share, 1 - rest, side="left")))]
-    return float(low), float(high)
+    return float(edges[first]), float(edges[last + 1])
 
 
 def mse(histogram: Histogram) -> tuple[float, float]:

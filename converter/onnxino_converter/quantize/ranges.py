@@ -40,7 +40,9 @@ def sources(graph: FloatGraph, names: list[str]) -> dict[str, str]:
 
     def source(name: str) -> str:
         node = producers.get(name)
-        return source(node.input[0]) if node is not None and node.op_type in MOVES else name
+        if node is None or node.op_type not in MOVES or node.input[0] in graph.constants:
+            return name
+        return source(node.input[0])
 
     return {name: source(name) for name in names}
 

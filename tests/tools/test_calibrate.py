@@ -1,0 +1,144 @@
+"""onnxino convert --calibrate: data, options, files and errors."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from onnxino import InferenceSession
+from onnxino.model import load_model
+from tests.tools.conftest import Command
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    """Float input image [1, 1, 4, 4], a convolution and three logits."""
+    rng = np.random.default_rng(0)
+    constants = {"w": rng.standard_normal((3, 1, 4, 4)), "b": rng.standard_normal(3)}
+    graph = helper.make_graph(
+        [
+            helper.make_node("Conv", ["image", "w", "b"], ["c"]),
+            helper.make_node("Flatten", ["c"], ["logits"]),
+        ],
+        "net",
+        [helper.make_tensor_value_info("image", TensorProto.FLOAT, [1, 1, 4, 4])],
+        [helper.make_tensor_value_info("logits", TensorProto.FLOAT, [1, 3])],
+        [numpy_helper.from_array(v.astype(np.float32), k) for k, v in constants.items()],
+    )
+    path = tmp_path / "small.onnx"
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
+    return path
+
+
+def data(path: Path, **arrays: Any) -> Path:
+    np.savez(path, **arrays)
+    return path
+
+
+@pytest.fixture
+def images(tmp_path: Path) -> Path:
+    """30 images in 'train' and 'test'; those of 'test' are black."""
+    pixels = np.random.default_rng(1).integers(0, 256, (30, 4, 4, 1), np.uint8)
+    pixels[20:] = 0
+    split = np.array(["train"] * 20 + ["test"] * 10)
+    return data(tmp_path / "images.npz", images=pixels, labels=np.zeros(30, np.int64), split=split)
+
+
+def test_a_float_model_becomes_a_model_file(onnxino: Command, model: Path, images: Path, tmp_path: Path) -> None:
+    saved = tmp_path / "saved.onnx"
+    code, out, err = onnxino("convert", model, "--calibrate", images, "--save-onnx", saved, "-o", tmp_path / "out")
+    assert code == 0, err
+    assert "wrote             small.oxm, small.c, small.h, small.report.json" in out
+    assert "quantized: 20 samples from" in err
+    assert "split train, minmax" in err
+    assert "note: calibrating with pixels of 0..1" in err
+    made = load_model(tmp_path / "out" / "small.oxm")
+    assert made.tensors[made.inputs[0].tensor].scale == pytest.approx(1 / 255, rel=0.02)
+    feeds = {"image": np.random.default_rng(2).random((1, 1, 4, 4)).astype(np.float32)}
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(saved.read_bytes(), providers=["CPUExecutionProvider"])
+    with InferenceSession(tmp_path / "out" / "small.oxm") as ours:
+        assert np.array_equal(session.run(None, feeds)[0], ours.run(None, feeds)[0])
+
+
+@pytest.mark.parametrize(
+    ("options", "texts"),
+    [
+        (["--split", "test"], ["10 samples", "split test"]),
+        (["--limit", "5"], ["5 samples"]),
+        (["--method", "mse"], [", mse"]),
+        (["--scale", "1"], ["(pixel * scale - mean) / std as given"]),
+        (["--per-tensor", "--activations", "int8", "--equalize", "--bias-correction"], ["quantized: "]),
+        (["--per-channel", "--method", "entropy"], ["entropy"]),
+    ],
+)
+def test_options(
+    onnxino: Command, model: Path, images: Path, tmp_path: Path, options: list[str], texts: list[str]
+) -> None:
+    code, _, err = onnxino("convert", model, "--calibrate", images, "-o", tmp_path / "out", *options)
+    assert code == 0, err
+    assert all(text in err for text in texts), err
+
+
+def test_pixel_options_reach_calibration_and_model(onnxino: Command, model: Path, images: Path, tmp_path: Path) -> None:
+    assert onnxino("convert", model, "--calibrate", images, "--scale", "1", "-o", tmp_path)[0] == 0
+    made = load_model(tmp_path / "small.oxm")
+    assert made.tensors[made.inputs[0].tensor].scale == pytest.approx(1, rel=0.02)
+    assert made.metadata is not None
+    assert made.metadata.preprocessing is not None
+
+
+def test_arrays_by_input_name_and_arrays_as_they_are(onnxino: Command, model: Path, tmp_path: Path) -> None:
+    arrays = np.random.default_rng(3).standard_normal((9, 1, 4, 4)).astype(np.float32)
+    by_name = data(tmp_path / "by_name.npz", image=arrays)
+    np.save(tmp_path / "plain.npy", arrays)
+    made: list[bytes] = []
+    for source in (by_name, tmp_path / "plain.npy"):
+        code, _, err = onnxino("convert", model, "--calibrate", source, "-o", tmp_path / "out")
+        assert code == 0, err
+        assert "9 samples" in err
+        made.append((tmp_path / "out" / "small.oxm").read_bytes())
+    assert made[0] == made[1]
+
+
+@pytest.mark.parametrize("option", [["--method", "mse"], ["--equalize"], ["--save-onnx", "f"], ["--per-channel"]])
+def test_options_without_data(onnxino: Command, model: Path, option: list[str]) -> None:
+    code, _, err = onnxino("convert", model, *option)
+    assert code == 2
+    assert f"error: {option[0]} is for --calibrate DATA" in err
+
+
+def test_both_kinds_of_weights(onnxino: Command, model: Path, images: Path) -> None:
+    assert onnxino("convert", model, "--calibrate", images, "--per-channel", "--per-tensor")[0] == 2
+
+
+@pytest.mark.parametrize(
+    ("arrays", "options", "texts"),
+    [
+        ({"image": np.full((2, 1, 4, 4), np.nan, np.float32)}, [], ["not finite"]),
+        ({"image": np.zeros((2, 4), np.float32)}, [], ["shape [2, 4]", "[?, 1, 4, 4]"]),
+        ({"image": np.zeros((2, 1, 4, 4), np.float32)}, ["--split", "train"], ["have no splits"]),
+        ({"other": np.zeros(3)}, [], ["no array 'images'"]),
+        ({"images": np.zeros((2, 5, 5, 1), np.uint8)}, [], ["5x5x1", "4x4x1"]),
+    ],
+)
+def test_data_that_do_not_fit(
+    onnxino: Command, model: Path, tmp_path: Path, arrays: Any, options: list[str], texts: list[str]
+) -> None:
+    source = data(tmp_path / "bad.npz", **arrays)
+    code, _, err = onnxino("convert", model, "--calibrate", source, "-o", tmp_path / "out", *options)
+    assert code == 1
+    assert all(text in err for text in texts), err
+    assert not (tmp_path / "out").exists()
+
+
+def test_data_that_are_not_there(onnxino: Command, model: Path, tmp_path: Path) -> None:
+    code, _, err = onnxino("convert", model, "--calibrate", tmp_path / "none.npz")
+    assert code == 1
+    assert "there is no data at" in err
