@@ -28,9 +28,11 @@ COMMANDS = {
     "verify": "compare ONNX Runtime, NumPy, C and the emulator byte by byte",
     "emulate": "run the emulated board; its serial port appears as a pty or TCP port",
     "build": "compile the firmware (not needed: a finished image is included)",
-    "info": "show what is in a model file, or what a board says about itself",
+    "inspect": "show what is in a model, what runs how, what cannot and why; or what a board says about itself",
     "doctor": "check Python, extras, compilers and serial ports",
 }
+
+ALIASES = {"info": "inspect"}
 
 
 class Command(Protocol):
@@ -78,7 +80,7 @@ def _dispatch(argv: list[str]) -> int:
     if argv[0] in ("-V", "--version"):
         ui.out(f"onnxino {__version__}")
         return 0
-    name = argv[0]
+    name = ALIASES.get(argv[0], argv[0])
     if name not in COMMANDS:
         raise _unknown(name)
     module = cast(Command, importlib.import_module(f"onnxino_tools.commands.{name.replace('-', '_')}"))

@@ -1,0 +1,115 @@
+"""Show what is in a model and what runs how on a device, or what a board says about itself.
+
+TARGET is an .onnx or .oxm file, or a serial port (or URL) with a board behind it. Nothing is written. Of a model that
+cannot be converted, every node that stands in the way is listed with its reason.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from onnxino_tools import arguments, ui
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+
+_TABLES = ("operators", "nodes", "notes", "problem", "converts", "complete")
+
+
+def add_arguments(parser: arguments.Parser) -> None:
+    parser.add_argument("target", metavar="TARGET", help="model file, serial port or socket://HOST:PORT")
+    parser.add_argument(
+        "--board", default="nano33ble", metavar="B", help="whose memory the model must fit (default: %(default)s)"
+    )
+    arguments.add_json(parser)
+
+
+def run(args: Namespace) -> int:
+    path = Path(args.target)
+    is_file = path.is_file() or path.suffix.lower() in (".oxm", ".onnx")
+    if is_file:
+        from onnxino_tools.inspect.report import inspect_file
+
+        facts = inspect_file(path, args.board)
+    else:
+        facts = of_device(args.target)
+    if args.json:
+        ui.out_json(facts)
+        return 0
+    for line in as_text(facts):
+        ui.out(line)
+    return 0
+
+
+def of_device(port: str) -> dict[str, Any]:
+    """What a device answers to hello."""
+    import dataclasses
+
+    from onnxino_tools.devices import open_device
+
+    with open_device(port) as link:
+        hello = dataclasses.asdict(link.hello())
+    return {name: value.hex() if isinstance(value, bytes) else value for name, value in hello.items()}
+
+
+def as_text(facts: dict[str, Any]) -> list[str]:
+    """The facts for people."""
+    lines = ui.table([(name.replace("_", " "), _text(value)) for name, value in facts.items() if name not in _TABLES])
+    if "operators" in facts:
+        lines += ["", *_operators(facts["operators"])]
+    if "nodes" in facts:
+        lines += ["", *_nodes(facts)]
+    for note in facts.get("notes", []):
+        lines += ["", f"  {note['message']}"]
+        lines += [f"  hint: {note['hint']}"] if note["hint"] else []
+    return lines
+
+
+def _operators(operators: list[dict[str, Any]]) -> list[str]:
+    from onnxino_tools.inspect.device import MEANING
+
+    rows = [["operator", "kernel", "output", "scale, zero point", "multiply-adds", "runs"]]
+    for row in operators:
+        macs = f"{row['macs']:,}" if row["macs"] else "-"
+        rows.append(
+            [row["name"], row["kernel"], ", ".join(row["outputs"]), row["quantization"], macs, str(row["exactness"])]
+        )
+    counts = Counter(str(row["exactness"]) for row in operators)
+    legend = [[f"{counts[name]:,}", name, meaning] for name, meaning in MEANING.items() if counts[name]]
+    return [*ui.table(rows, right=(4,)), "", *ui.table(legend, right=(0,))]
+
+
+def _nodes(facts: dict[str, Any]) -> list[str]:
+    nodes = facts["nodes"]
+    rows = [["node", "operator", "output", "state"]]
+    rows += [[n["name"], n["operator"], ", ".join(n["outputs"]), n["state"]] for n in nodes]
+    lines = [*ui.table(rows), ""]
+    refused = [n for n in nodes if n["state"] == "unsupported"]
+    lines.append(f"  cannot be converted: {len(refused):,} of {len(nodes):,} nodes are not supported")
+    lines += ui.table([[n["name"], n["operator"], n["reason"]] for n in refused], indent="    ")
+    hints = dict.fromkeys(n["hint"] for n in refused if n["hint"])
+    problem = facts["problem"]
+    if problem is not None:
+        lines.append(f"  {problem['message']}")
+        hints |= {problem["hint"]: None} if problem["hint"] else {}
+    lines += [f"  hint: {hint}" for hint in hints]
+    unchecked = sum(n["state"] == "not checked" for n in nodes)
+    if unchecked:
+        lines.append(
+            f"  {unchecked:,} nodes could not be checked: what they read depends on nodes that are not supported"
+        )
+    if not facts["complete"]:
+        lines.append("  there may be more: what is named here must be solved first")
+    return lines
+
+
+def _text(value: object) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, list):
+        return ", ".join(map(str, value))  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
+    if isinstance(value, dict):
+        return ", ".join(f"{v} {k}" for k, v in value.items())  # pyright: ignore[reportUnknownVariableType]
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
