@@ -6,7 +6,7 @@ JOBS ?= 2
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --editable
 C_FILES = $(shell git ls-files '*.c' '*.h')
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint fresh generate firmware format dist wheel-test clean
+.PHONY: help demo test float-errors check lint fresh generate firmware format dist wheel-test clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## /  make \1 # /p' $(MAKEFILE_LIST) | awk -F' # ' '{printf "%-20s %s\n", $$1, $$2}'
@@ -16,6 +16,9 @@ demo: $(VENV)/.demo ## the whole path: convert, build, load into the emulated bo
 
 test: $(VENV)/.test ## all tests
 	@$(BIN)/python -m pytest -n $(JOBS) -q
+
+float-errors: $(VENV)/.test ## the errors of exp, log, tanh and erf over all float32 values (minutes)
+	@ONNXINO_FLOAT_ERRORS=full $(BIN)/python -m pytest -q -rP tests/engine/test_float_math.py -k test_errors
 
 check: lint fresh $(VENV)/.dev ## style, types, generated files, and all tests with their coverage
 	$(BIN)/python -m pytest -n $(JOBS) -q --cov --cov-report=term:skip-covered
