@@ -70,3 +70,12 @@ size_t strlen(const char *text)
     }
     return size;
 }
+
+/* What Clang calls for memset with 0, by the alignment that it knows (ARM's run-time ABI). */
+void __aeabi_memclr(void *to, size_t size);
+void __aeabi_memclr4(void *to, size_t size);
+void __aeabi_memclr8(void *to, size_t size);
+
+void __aeabi_memclr(void *to, size_t size) { memset(to, 0, size); }
+void __aeabi_memclr4(void *to, size_t size) { memset(to, 0, size); }
+void __aeabi_memclr8(void *to, size_t size) { memset(to, 0, size); }
