@@ -7,9 +7,13 @@ from collections.abc import Callable
 from onnxino_converter.ir import Graph
 from onnxino_converter.passes.absorb_into_ports import absorb_into_ports
 from onnxino_converter.passes.drop_identities import drop_identities
+from onnxino_converter.passes.even_channels import even_channels
 from onnxino_converter.passes.float_islands import float_islands
+from onnxino_converter.passes.fold_batch_norm import fold_batch_norm
 from onnxino_converter.passes.fold_constants import fold_constants
 from onnxino_converter.passes.fold_into_dense import fold_into_dense
+from onnxino_converter.passes.fold_pads import fold_pads
+from onnxino_converter.passes.fuse_float import fuse_float
 from onnxino_converter.passes.fuse_qdq import fuse_qdq
 from onnxino_converter.passes.fuse_qoperator import fuse_qoperator
 from onnxino_converter.passes.integer_movement import integer_movement
@@ -25,13 +29,17 @@ Pass = Callable[[Graph], bool]
 
 IMPORT: tuple[Pass, ...] = (
     fold_constants,
+    fold_batch_norm,
+    merge_duplicates,
+    even_channels,
     merge_duplicates,
     mark_pairs,
     move_quantization,
     fold_constants,
+    fold_pads,
     merge_duplicates,
 )
-FUSE: tuple[Pass, ...] = (fuse_qoperator, fuse_qdq, integer_movement, resolve_ports, float_islands)
+FUSE: tuple[Pass, ...] = (fuse_qoperator, fuse_qdq, integer_movement, resolve_ports, float_islands, fuse_float)
 LAYOUT: tuple[Pass, ...] = (
     drop_identities,
     fold_constants,

@@ -16,8 +16,8 @@ from onnxino.errors import ConvertError
 from onnxino.schema.model import BinaryFunction, Exactness
 from onnxino_converter import floats
 from onnxino_converter.arithmetic import F32, collapse
-from onnxino_converter.fuse.islands import Islands, held
-from onnxino_converter.fuse.operands import Operand
+from onnxino_converter.fuse.islands import Islands
+from onnxino_converter.fuse.operands import Operand, held
 from onnxino_converter.ir import Array, Node, Quantization, Value
 from onnxino_converter.quantized import Clamp, ConvSpec, DenseSpec, TransposeSpec
 from onnxino_converter.refusal import refusal
@@ -99,7 +99,10 @@ def _product(
     a, b = islands.read(node.input(0)), islands.read(node.input(1))
     a = _turned(islands, node, a, None, nodes) if trans_a else a
     b = _turned(islands, node, b, None, nodes) if channel == 0 else b
-    return [*nodes, *_with_bias(islands, node, [a, b], "FloatMatMul", floats.FloatMatMulSpec(), _scaled(islands, bias, beta), -1)]
+    return [
+        *nodes,
+        *_with_bias(islands, node, [a, b], "FloatMatMul", floats.FloatMatMulSpec(), _scaled(islands, bias, beta), -1),
+    ]
 
 
 def _turned(islands: Islands, node: Node, x: Value, q: Quantization | None, nodes: list[Node]) -> Value:

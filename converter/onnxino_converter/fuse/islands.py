@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-
 from typing import Any
 
 import numpy as np
@@ -12,7 +11,7 @@ import numpy as np
 from onnxino.schema.model import BinaryFunction, ReduceFunction, UnaryFunction
 from onnxino_converter import floats
 from onnxino_converter.arithmetic import F32
-from onnxino_converter.fuse.operands import Operand, activation_bounds, operand_of
+from onnxino_converter.fuse.operands import Operand, activation_bounds, held, operand_of
 from onnxino_converter.ir import Array, Graph, Node, Quantization, Value
 from onnxino_converter.quantized import ConcatSpec, ReshapeSpec, TransposeSpec
 from onnxino_converter.refusal import refusal
@@ -198,11 +197,6 @@ def _dequantize(islands: Islands, node: Node) -> list[Node]:
     return _one(node, ReshapeSpec(), [x], "Reshape")
 
 
-def held(scale: Array, zero_point: Array) -> bool:
-    """Whether the device can hold a tensor of this quantization: 8 bits, one scale and zero point."""
-    return zero_point.dtype.itemsize == 1 and bool(np.all(scale == scale[0]) and np.all(zero_point == zero_point[0]))
-
-
 def _quantize(islands: Islands, node: Node) -> list[Node]:
     scale, zero = node.attributes["scale"], node.attributes["zero_point"]
     x = islands.read(node.input(0))
@@ -266,4 +260,3 @@ LOWERINGS: dict[str, Lowering] = {
     "DequantizeLinear": _dequantize,
     "QuantizeLinear": _quantize,
 }
-

@@ -29,6 +29,11 @@ def per_tensor(node: Node, scale: Array, zero_point: Array, what: str) -> Quanti
     return Quantization(float(scale[0]), int(zero_point[0]), zero_point.dtype == np.uint8)
 
 
+def held(scale: Array, zero_point: Array) -> bool:
+    """Whether the device can hold a tensor of this quantization: 8 bits, one scale and zero point."""
+    return zero_point.dtype.itemsize == 1 and bool(np.all(scale == scale[0]) and np.all(zero_point == zero_point[0]))
+
+
 def device_bytes(array: Array) -> NDArray[np.int8]:
     """The int8 values that the device holds for an int8 or uint8 array."""
     return (array.astype(np.int16) - 128).astype(np.int8) if array.dtype == np.uint8 else array.astype(np.int8)
@@ -109,14 +114,17 @@ class Pattern:
         return self.quantize.output
 
     def operand(self, value: Value) -> Operand | None:
-        """The dequantized tensor behind a float value, or None."""
+        """The dequantized constant, or tensor that the device holds, behind a float value, or None."""
         node = self.producers.get(value)
-        return operand_of(node) if node is not None and node.op == "DequantizeLinear" else None
+        if node is None or node.op != "DequantizeLinear":
+            return None
+        operand = operand_of(node)
+        return operand if operand.constant is not None or held(operand.scale, operand.zero_point) else None
 
     def activation(self, value: Value) -> Operand:
         """The same, where anything else is refused."""
         operand = self.operand(value)
-        if operand is None:
+        if operand is None or operand.zero_point.dtype.itemsize > 1:
             raise self.float_input(value)
         return operand
 

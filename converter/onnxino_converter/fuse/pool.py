@@ -70,3 +70,24 @@ def fuse_reduce_mean(pattern: Pattern) -> list[Node]:
     result.quantization = pattern.y
     spec = MeanSpec(node.attributes["axes"], x.quantization(node), pattern.y, Exactness.Step)  # float32 there
     return [Node("Mean", node.name, [x.value], [result], spec=spec), *after]
+
+
+def scaled_mean(pattern: Pattern) -> list[Node] | None:
+    """A mean over the image times a constant above 0, as AMD Quark writes it; None where the Mul is something else."""
+    a, b = pattern.head.input(0), pattern.head.input(1)
+    for product, constant in ((a, b), (b, a)):
+        node = pattern.producers.get(product)
+        if node is None or node.op not in ("GlobalAveragePool", "ReduceMean") or constant.constant is None:
+            continue
+        x = pattern.operand(node.input(0))
+        if x is None or x.constant is not None or constant.constant.size != 1:
+            continue
+        factor = float(constant.constant.ravel()[0])
+        if not 0 < factor < float("inf") or product.shape != pattern.head.output.shape:
+            continue
+        result, after = clamp_after(pattern)
+        result.quantization = pattern.y
+        axes = node.attributes.get("axes", (2, 3))
+        spec = MeanSpec(axes, x.quantization(node), pattern.y, Exactness.Step, factor)
+        return [Node("Mean", node.name, [x.value], [result], spec=spec), *after]
+    return None

@@ -32,6 +32,12 @@ def _elu(x: Floats, attributes: dict[str, Any]) -> Floats:
     return np.where(x >= 0, x, negative)
 
 
+def _log(v: float) -> float:
+    if v > 0:
+        return math.log(v)
+    return -math.inf if v == 0 else math.nan
+
+
 def _hard_sigmoid(x: Floats, attributes: dict[str, Any]) -> Floats:
     linear = F32(attributes["alpha"]) * x + F32(attributes["beta"])
     return np.clip(linear, F32(0), F32(1))
@@ -52,6 +58,21 @@ UNARY: dict[str, Callable[[Floats, dict[str, Any]], Floats]] = {
     "HardSwish": _hard_swish,
     "Neg": lambda x, _: -x,
     "Abs": lambda x, _: np.abs(x),
+    "Exp": lambda x, _: _each(lambda v: math.exp(v) if v < 700 else math.inf, x),
+    "Log": lambda x, _: _each(_log, x),
+    "Sqrt": lambda x, _: np.sqrt(x),
+    "Reciprocal": lambda x, _: F32(1) / x,
+    "Erf": lambda x, _: _each(math.erf, x),
+    "Selu": lambda x, a: np.where(
+        x > 0, F32(a["gamma"]) * x, F32(a["gamma"]) * (F32(a["alpha"]) * _each(math.expm1, np.minimum(x, F32(0))))
+    ),
+    "Softplus": lambda x, _: _each(lambda v: max(v, 0.0) + math.log1p(math.exp(-abs(v))), x),
+    "Softsign": lambda x, _: x / (F32(1) + np.abs(x)),
+    "Gelu": lambda x, _: _each(lambda v: 0.5 * v * (1.0 + math.erf(v * math.sqrt(0.5))), x),
+    "Floor": lambda x, _: np.floor(x),
+    "Ceil": lambda x, _: np.ceil(x),
+    "Round": lambda x, _: np.rint(x),
+    "Sign": lambda x, _: np.sign(x),
 }
 
 BINARY: dict[str, Callable[[Floats, Floats], Floats]] = {
@@ -59,6 +80,10 @@ BINARY: dict[str, Callable[[Floats, Floats], Floats]] = {
     "Sub": np.subtract,
     "Mul": np.multiply,
     "Div": np.divide,
+    "Min": np.minimum,
+    "Max": np.maximum,
+    "PRelu": lambda a, b: np.where(a >= 0, a, a * b),
+    "Pow": lambda a, b: np.asarray(np.power(a.astype(np.float64), b)).astype(F32),
 }
 
 
@@ -109,7 +134,8 @@ class _Expression:
 
     def _leaf(self, node: Node) -> Floats | None:
         operand = self.pattern.operand(node.output)
-        assert operand is not None
+        if operand is None:
+            return None
         if operand.constant is not None:
             if operand.constant.size != 1 or operand.scale.size != 1:
                 return None

@@ -249,7 +249,11 @@ def quantize(context: Context, raw: RawNode) -> None:
     wanted = raw.int("output_dtype", 0)
     default = np.dtype(_ONNX_TYPES.get(wanted, "uint8"))
     if wanted and wanted not in _ONNX_TYPES:
-        raise raw.refuse(f"output_dtype is {wanted}", "UINT8 (2), INT8 (3), UINT16 (4), INT16 (5)", "quantize to 8 bits (QuantType.QInt8)")
+        raise raw.refuse(
+            f"output_dtype is {wanted}",
+            "UINT8 (2), INT8 (3), UINT16 (4), INT16 (5)",
+            "quantize to 8 bits (QuantType.QInt8)",
+        )
     zero = zero_point_of(raw, 2, scale.size, default, ("int8", "uint8", "int16", "uint16"))
     context.emit(
         raw, [x], x.shape, zero.dtype, op="QuantizeLinear", scale=scale, zero_point=zero, axis=_axis(raw, scale.size)

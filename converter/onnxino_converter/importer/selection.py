@@ -192,13 +192,9 @@ def depth_to_space(context: Context, raw: RawNode) -> None:
         raise raw.refuse(f"{c} channels do not divide by blocksize {block} squared")
     inner = c // (block * block)
     if raw.text("mode", "DCR") == "DCR":
-        _rearrange(
-            context, raw, (n, block, block, inner, h, w), (0, 3, 4, 1, 5, 2), (n, inner, h * block, w * block)
-        )
+        _rearrange(context, raw, (n, block, block, inner, h, w), (0, 3, 4, 1, 5, 2), (n, inner, h * block, w * block))
     else:
-        _rearrange(
-            context, raw, (n, inner, block, block, h, w), (0, 1, 4, 2, 5, 3), (n, inner, h * block, w * block)
-        )
+        _rearrange(context, raw, (n, inner, block, block, h, w), (0, 1, 4, 2, 5, 3), (n, inner, h * block, w * block))
 
 
 def space_to_depth(context: Context, raw: RawNode) -> None:
@@ -258,7 +254,7 @@ def resize(context: Context, raw: RawNode) -> None:
     for i, axis in enumerate(axes):
         chosen = axis_of(raw, axis, rank)
         old = x.shape[chosen]
-        new = int(np.floor(old * scales[i])) if scales is not None else int(given[i])
+        new = int(np.float32(old) * np.float32(scales[i])) if scales is not None else int(given[i])
         scale = float(scales[i]) if scales is not None else new / old
         if new < 1:
             raise raw.refuse(f"axis {chosen} gets {new} elements")
@@ -313,4 +309,3 @@ def _nearest(raw: RawNode, old: int, new: int, scale: float) -> list[int]:
     if rounding not in rounders:
         raise raw.refuse(f"nearest_mode is '{rounding}'", ", ".join(rounders))
     return _list(np.clip(rounders[rounding](at.astype(f)), 0, old - 1))
-

@@ -36,6 +36,9 @@ def _evaluate(node: Node, x: Array) -> Array | None:
     if node.op == "Transpose":
         perm = node.spec.perm if node.spec is not None else node.attributes["perm"]
         return np.ascontiguousarray(x.transpose(perm))
+    if node.op == "Take":
+        axis, indices = (node.attributes or vars(node.spec))["axis"], (node.attributes or vars(node.spec))["indices"]
+        return np.take(x, indices, axis)
     if node.op == "QuantizeLinear":
         return quantize_array(x, node.attributes["scale"], node.attributes["zero_point"], node.attributes["axis"])
     return None

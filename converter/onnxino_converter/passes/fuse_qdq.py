@@ -13,9 +13,8 @@ from onnxino_converter.fuse.binary import fuse_add, fuse_mul
 from onnxino_converter.fuse.concat import fuse_concat
 from onnxino_converter.fuse.conv import fuse_conv
 from onnxino_converter.fuse.dense import fuse_gemm, fuse_matmul, fuse_matmul_add, is_matmul_add
-from onnxino_converter.fuse.islands import held
-from onnxino_converter.fuse.operands import Pattern, per_tensor
-from onnxino_converter.fuse.pool import fuse_average_pool, fuse_global_average_pool, fuse_reduce_mean
+from onnxino_converter.fuse.operands import Pattern, held, per_tensor
+from onnxino_converter.fuse.pool import fuse_average_pool, fuse_global_average_pool, fuse_reduce_mean, scaled_mean
 from onnxino_converter.fuse.softmax import fuse_softmax
 from onnxino_converter.fuse.tables import BINARY, UNARY, fuse_table
 from onnxino_converter.ir import Graph, Node, Value
@@ -26,6 +25,10 @@ Fuser = Callable[[Pattern], list[Node]]
 
 def _fuse_sum(pattern: Pattern) -> list[Node]:
     return fuse_matmul_add(pattern) if is_matmul_add(pattern) else fuse_add(pattern)
+
+
+def _fuse_product(pattern: Pattern) -> list[Node]:
+    return scaled_mean(pattern) or fuse_mul(pattern)
 
 
 def _fuse_affine(pattern: Pattern) -> list[Node]:
@@ -43,7 +46,7 @@ FUSERS: dict[str, Fuser] = {
     "Gemm": fuse_gemm,
     "GlobalAveragePool": fuse_global_average_pool,
     "MatMul": fuse_matmul,
-    "Mul": fuse_mul,
+    "Mul": _fuse_product,
     "ReduceMean": fuse_reduce_mean,
     "Softmax": fuse_softmax,
     "Sub": _fuse_affine,

@@ -20,7 +20,8 @@ def mark_pairs(graph: Graph) -> bool:
         if len(readers) != 1 or readers[0].op != "DequantizeLinear":
             continue
         result = readers[0].output
-        reads = len(users.get(result, [])) + sum(port.value is result for port in graph.outputs)
+        operators = {user.attributes.get("origin", id(user)) for user in users.get(result, [])}
+        reads = len(operators) + sum(port.value is result for port in graph.outputs)
         if reads == 1 and not node.output.unsigned_in_ort:
             node.output.unsigned_in_ort = True
             changed = True

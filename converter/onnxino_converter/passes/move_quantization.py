@@ -3,17 +3,22 @@
 1. movement(DQ(q)) -> DQ(movement(q))
 2. Q(movement(x))  -> movement(Q(x))
 3. activation(movement(x)) -> movement(activation(x)) when nothing else reads the movement
+4. ArgMax(DQ(q))           -> ArgMax(q)
 
-Movement is Reshape, Transpose and MaxPool; ONNX Runtime does the same (1 and 2) in its QDQ propagation.
+Movement is Reshape, Transpose, Take, Pad and MaxPool; ONNX Runtime does the same (1 and 2) in its QDQ propagation.
 """
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
+from onnxino_converter.fuse.operands import held
 from onnxino_converter.ir import Graph, Node, Value
+from onnxino_converter.passes.fold_constants import quantize_array
 
-MOVEMENT = ("Reshape", "Transpose", "MaxPool")
+MOVEMENT = ("Reshape", "Transpose", "MaxPool", "Take", "Pad")
 ACTIVATIONS = ("Relu", "Clip", "LeakyRelu", "Sigmoid", "Tanh")
 FLOAT = np.dtype(np.float32)
 
@@ -29,21 +34,44 @@ def _dequantize_after(graph: Graph) -> bool:
     producers = graph.producers()
 
     def rule(node: Node) -> list[Node] | None:
-        source = producers.get(node.input(0)) if node.op in MOVEMENT else None
+        source = producers.get(node.input(0)) if node.op in (*MOVEMENT, "ArgMax") else None
         if source is None or source.op != "DequantizeLinear":
             return None
+        if source.input(0).constant is None and not _held(source):
+            return None
+        if node.op == "ArgMax":
+            return (
+                [Node(node.op, node.name, [source.input(0)], node.outputs, node.attributes)] if _held(source) else None
+            )
         axis = _moved_axis(node, source)
-        if axis is None:
+        attributes = _on_quantized(node, source, exactly=True)
+        if axis is None or attributes is None:
             return None
         quantized = source.input(0)
         moved = graph.new_value(f"{node.output.name}_quantized", node.output.shape, quantized.dtype)
         moved.unsigned_in_ort = quantized.unsigned_in_ort
         after = Node("DequantizeLinear", source.name, [moved], [node.output], {**source.attributes, "axis": axis})
         producers[node.output] = after
-        return [Node(node.op, node.name, [quantized], [moved], node.attributes), after]
+        return [Node(node.op, node.name, [quantized], [moved], attributes), after]
 
     changed = graph.rewrite(rule)
     return changed and (graph.remove_dead() or True)
+
+
+def _held(node: Node) -> bool:
+    return held(node.attributes["scale"], node.attributes["zero_point"])
+
+
+def _on_quantized(node: Node, conversion: Node, *, exactly: bool) -> dict[str, Any] | None:
+    """The movement's attributes for quantized values: Pad's value is quantized, if need be exactly."""
+    if node.op != "Pad":
+        return node.attributes
+    scale, zero = conversion.attributes["scale"][:1], conversion.attributes["zero_point"][:1]
+    real = np.asarray([node.attributes["value"]], np.float32)
+    value = quantize_array(real, scale, zero, -1)
+    if exactly and (value.astype(np.int32) - zero).astype(np.float32) * scale != real:
+        return None
+    return {**node.attributes, "value": int(value[0])}
 
 
 def _moved_axis(node: Node, source: Node) -> int | None:
@@ -51,6 +79,8 @@ def _moved_axis(node: Node, source: Node) -> int | None:
     axis: int = source.attributes["axis"]
     if axis < 0:
         return -1
+    if node.op == "Take":
+        return axis if axis != node.attributes["axis"] else None
     if node.op == "Transpose":
         return list(node.attributes["perm"]).index(axis)
     if node.op == "Reshape":  # the axis must keep its size and what lies before it
@@ -67,20 +97,16 @@ def _quantize_before(graph: Graph) -> bool:
 
     def rule(node: Node) -> list[Node] | None:
         source = producers.get(node.input(0)) if node.op == "QuantizeLinear" else None
-        if (
-            source is None
-            or source.op not in MOVEMENT
-            or node.attributes["axis"] >= 0
-            or source.input(0).dtype != FLOAT
-        ):
+        if source is None or source.op not in MOVEMENT or not _held(node) or source.input(0).dtype != FLOAT:
             return None
-        if source.input(0) in outputs:
+        attributes = _on_quantized(source, node, exactly=False)
+        if source.input(0) in outputs or attributes is None:
             return None
         x = source.input(0)
         quantized = graph.new_value(f"{x.name}_quantized", x.shape, node.output.dtype)
         quantized.unsigned_in_ort = node.output.unsigned_in_ort
         before = Node("QuantizeLinear", node.name, [x], [quantized], node.attributes)
-        return [before, Node(source.op, source.name, [quantized], [node.output], source.attributes)]
+        return [before, Node(source.op, source.name, [quantized], [node.output], attributes)]
 
     changed = graph.rewrite(rule)
     return changed and (graph.remove_dead() or True)
@@ -92,7 +118,13 @@ def _activate_before(graph: Graph) -> bool:
 
     def rule(node: Node) -> list[Node] | None:
         source = producers.get(node.input(0)) if node.op in ACTIVATIONS else None
-        if source is None or source.op not in MOVEMENT or source in moved or node.output.dtype != FLOAT:
+        if (
+            source is None
+            or source.op not in MOVEMENT
+            or source.op == "Pad"
+            or source in moved
+            or node.output.dtype != FLOAT
+        ):
             return None
         if len(users[node.input(0)]) != 1 or node.input(0) in outputs or (node.op == "Clip" and source.op == "MaxPool"):
             return None

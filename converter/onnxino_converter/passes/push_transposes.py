@@ -20,7 +20,18 @@ from onnxino_converter.passes.to_nhwc import behind_transpose, inverse, permuted
 from onnxino_converter.quantized import ConcatSpec, ReshapeSpec, TransposeSpec
 
 Perm = tuple[int, ...]
-PASSABLE = ("Lookup", "Softmax", "Add", "Mul", "Concat", "FloatSoftmax", "Quantize", "Dequantize", "FloatUnary", "FloatBinary")
+PASSABLE = (
+    "Lookup",
+    "Softmax",
+    "Add",
+    "Mul",
+    "Concat",
+    "FloatSoftmax",
+    "Quantize",
+    "Dequantize",
+    "FloatUnary",
+    "FloatBinary",
+)
 ALONG_AXES = (FakeQuantizeSpec, TakeSpec, PadSpec, FloatReduceSpec, ArgMaxSpec)
 
 
@@ -102,7 +113,7 @@ def _pushed_along(graph: Graph, node: Node, source: Node) -> list[Node]:
     kept = tuple(i for i in range(len(perm)) if i not in _dropped(node))
     left = [perm[i] for i in kept]
     after = tuple(sorted(left).index(p) for p in left)
-    inner = behind_transpose(graph, y, after) 
+    inner = behind_transpose(graph, y, after)
     made = Node(node.op, node.name, [x], [inner], node.attributes, spec)
     return [made, Node("Transpose", node.name, [inner], [y], spec=TransposeSpec(after))]
 

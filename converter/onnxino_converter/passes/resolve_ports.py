@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from onnxino_converter.fuse.islands import held
-from onnxino_converter.fuse.operands import operand_of, per_tensor
+from onnxino_converter.fuse.operands import held, operand_of, per_tensor
 from onnxino_converter.ir import Graph, Node, PortInfo, Quantization, Value
 from onnxino_converter.quantized import ReshapeSpec
 from onnxino_converter.refusal import refusal

@@ -79,6 +79,17 @@ def check_float(graph: FloatGraph) -> None:
             )
 
 
+def check_inputs(graph: FloatGraph) -> None:
+    """Raises ConvertError for an input that is not float32."""
+    from onnx import TensorProto
+
+    for port in graph.model.graph.input:
+        kind = port.type.tensor_type.elem_type
+        if kind != TensorProto.FLOAT:
+            found = TensorProto.DataType.Name(kind).lower()
+            raise refusal(f"graph input '{port.name}'", f"is of type {found}", "float32", "export the model in float32")
+
+
 def check_operators(graph: FloatGraph) -> None:
     """Raises ConvertError for an operator on float32 that would be left in float."""
     for node in graph.nodes:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from onnxino import __version__
 from onnxino_converter.importer import load_source
 from onnxino_converter.quantize.calibration import read_calibration
 from onnxino_converter.quantize.correct import correct_biases
@@ -13,7 +14,7 @@ from onnxino_converter.quantize.equalize import equalize_channels
 from onnxino_converter.quantize.fold import fold_batch_norm
 from onnxino_converter.quantize.graph import FloatGraph
 from onnxino_converter.quantize.insert import Writer
-from onnxino_converter.quantize.operators import check_float, check_operators
+from onnxino_converter.quantize.operators import check_float, check_inputs, check_operators
 from onnxino_converter.quantize.opset import raise_opset
 from onnxino_converter.quantize.ranges import choose_parameters
 from onnxino_converter.quantize.settings import Activations, Method, Settings
@@ -49,7 +50,7 @@ def quantize(
     if settings.bias_correction:
         correct_biases(graph, data, parameters, settings)
     result = Writer(graph, parameters, settings).write()
-    result.producer_name = "onnxino"
+    result.producer_name, result.producer_version = "onnxino", __version__
     return result
 
 
@@ -57,6 +58,7 @@ def prepare(model: ModelProto) -> FloatGraph:
     """The float graph that is quantized: checked, simplified, normalizations folded. Computes what the model does."""
     graph = FloatGraph.read(model)
     check_float(graph)
+    check_inputs(graph)
     graph = FloatGraph.read(raise_opset(model))
     simplify(graph)
     fold_batch_norm(graph)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from onnxino_converter.quantize.graph import Array, FloatGraph, attribute
+from onnxino_converter.quantize.mean import pool_means
 
 if TYPE_CHECKING:
     from onnx import NodeProto
@@ -20,6 +21,7 @@ def simplify(graph: FloatGraph) -> None:
     remove_idle(graph)
     graph.infer()
     merge_matmul_add(graph)
+    pool_means(graph)
     plain_gemm(graph)
     fold_pad(graph)
     graph.remove_unused()
