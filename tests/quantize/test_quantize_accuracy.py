@@ -15,7 +15,7 @@ from onnxino_converter import convert
 from onnxino_converter.quantize import quantize
 from onnxino_tools.examples import example
 from onnxino_tools.verify.oracle import Oracle
-from tests.quantize.float_nets import Arrays, run
+from tests.quantize.float_nets import Arrays, node, run
 
 OPTIONS: dict[str, dict[str, Any]] = {
     "minmax": {},
@@ -60,7 +60,7 @@ class Task:
 
 
 def _float_of(model: ModelProto) -> ModelProto:
-    """A QDQ model with its weights as float32 and without quantized activations."""
+    """A QDQ model with float32 weights, no quantized activations, and the Relus that those made superfluous."""
     constants = {t.name: numpy_helper.to_array(t) for t in model.graph.initializer}
     aliases: dict[str, str] = {}
     result = ModelProto()
@@ -70,6 +70,9 @@ def _float_of(model: ModelProto) -> ModelProto:
         names = [aliases.get(name, name) for name in source.input]
         if source.op_type in ("QuantizeLinear", "DequantizeLinear") and names[0] not in constants:
             aliases[source.output[0]] = names[0]
+            if source.op_type == "QuantizeLinear" and constants[source.input[2]] == -128:
+                aliases[source.output[0]] = f"{names[0]}_relu"
+                result.graph.node.append(node("Relu", [names[0]], [f"{names[0]}_relu"]))
         elif source.op_type == "DequantizeLinear":
             codes, scale = constants[names[0]], constants[names[1]]
             array = codes.astype(np.float32) * scale.reshape([-1] + [1] * (codes.ndim - 1) if scale.size > 1 else [])
@@ -93,7 +96,9 @@ def digits(tmp_path_factory: pytest.TempPathFactory) -> Task:
     data = np.load(example("digits", "digits_test.npz"))
     images = data["images"].transpose(0, 3, 1, 2).astype(np.float32) / np.float32(255)
     model = _float_of(onnx.load(example("digits", "digits_int8.onnx")))
-    return Task(model, images[:200], images[200:], data["labels"][200:], tmp_path_factory.mktemp("digits"))
+    task = Task(model, images[:200], images[200:], data["labels"][200:], tmp_path_factory.mktemp("digits"))
+    assert task.accuracy(model) > 0.98
+    return task
 
 
 @pytest.fixture(scope="module")

@@ -61,6 +61,13 @@ def test_inputs_of_different_numbers() -> None:
     quantize(model, {"x": random(3, 4), "z": random(3, 4)})
 
 
+def test_inputs_that_are_not_float32() -> None:
+    model = net([node("Cast", ["x"], ["y"], to=1)], {}, (4,))
+    model.graph.input[0].type.tensor_type.elem_type = 2
+    with pytest.raises(ConvertError, match="graph input 'x': is of type uint8; supported: float32"):
+        quantize(model, {"x": random(3, 4)})
+
+
 def _log() -> ModelProto:
     return after_conv(node("Log", ["c"], ["y"], name="loga"))
 

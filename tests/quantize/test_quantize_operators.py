@@ -37,6 +37,7 @@ INTEGER: dict[str, ModelProto] = {
     "Softmax": unary("Softmax", axis=1),
     "LeakyRelu": unary("LeakyRelu", alpha=0.1),
     "GlobalAveragePool": unary("GlobalAveragePool"),
+    "ReduceMean": unary("ReduceMean", axes=[2, 3], keepdims=0),
     "AveragePool": unary("AveragePool", kernel_shape=[3, 3], strides=[2, 2], pads=[1, 1, 1, 1]),
     "MaxPool": unary("MaxPool", kernel_shape=[2, 2], strides=[2, 2]),
     "Flatten": unary("Flatten"),
@@ -90,7 +91,7 @@ FLOAT: dict[str, ModelProto] = {
     "HardSigmoid": unary("HardSigmoid"),
     "Abs": unary("Abs"),
     "Elu": unary("Elu"),
-    "ReduceMean": unary("ReduceMean", axes=[2, 3]),
+    "ReduceMean": unary("ReduceMean", axes=[1]),
 }
 
 

@@ -75,6 +75,12 @@ CASES: dict[str, tuple[ModelProto, list[str]]] = {
         ),
         ["Conv", "Conv"],
     ),
+    "ReduceMean": (after_conv(node("ReduceMean", ["c"], ["y"], axes=[3, 2])), ["Conv", "GlobalAveragePool"]),
+    "ReduceMean, opset 18": (
+        after_conv(node("ReduceMean", ["c", "a"], ["y"], keepdims=0), constants={"a": np.array([-1, -2])}, opset=18),
+        ["Conv", "GlobalAveragePool", "Flatten"],
+    ),
+    "ReduceMean over channels": (after_conv(node("ReduceMean", ["c"], ["y"], axes=[1])), ["Conv", "ReduceMean"]),
     "Identity, Dropout, constants": (
         after_conv(
             node("Identity", ["c"], ["d"]),
