@@ -1,4 +1,4 @@
-"""Operators that select, repeat or pad elements: Slice, Split, Gather, Resize, Upsample, Expand, Tile, Pad, DepthToSpace.
+"""Operators that select, repeat or pad elements: Slice, Split, Gather, Resize, Expand, Tile, Pad, DepthToSpace.
 
 All become Take nodes (an axis with known indices), Pad, Reshape and Transpose.
 """

@@ -72,7 +72,7 @@ class _Evening:
             value = node.input(0)
 
     def _readers(self, quantize: Node) -> list[Node]:
-        """The DequantizeLinear nodes with the same parameters, read by depthwise Convs alone; none if there is other."""
+        """The DequantizeLinear nodes with the same parameters, read by depthwise Convs alone; else none."""
         readers = self.users.get(quantize.output, [])
         if quantize.output in self.outputs:
             return []

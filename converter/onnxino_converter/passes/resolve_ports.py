@@ -2,7 +2,8 @@
 
 1. input -> Q  : the port's device tensor is Q's output
 2. DQ -> output: the port's device tensor is DQ's input
-Any other float port is a float32 tensor on the device; int8 and uint8 ports take the quantization of the operator that reads or writes them.
+Any other float port is a float32 tensor on the device; int8 and uint8 ports take the
+quantization of the operator that reads or writes them.
 """
 
 from __future__ import annotations

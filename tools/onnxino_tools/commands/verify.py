@@ -110,6 +110,8 @@ def as_json(report: VerifyReport) -> dict[str, Any]:
                 "bytes_compared": b.bytes_compared,
                 "bytes_different": b.bytes_different,
                 "largest_step": b.steps,
+                "floats_compared": b.floats_compared,
+                "largest_float_difference": b.largest,
                 "bytes_different_from_reference": b.reference_different,
                 "first_different_operator": b.first_different,
             }
@@ -125,6 +127,9 @@ def as_json(report: VerifyReport) -> dict[str, Any]:
                 "bytes_compared": o.bytes_compared,
                 "bytes_different": o.bytes_different,
                 "largest_step": o.steps,
+                "floats_compared": o.floats_compared,
+                "largest_float_difference": o.largest,
+                "floats_outside_tolerance": o.outside,
                 "kept": o.kept,
             }
             for o in report.operators
@@ -140,7 +145,13 @@ def as_text(report: VerifyReport, name: str, source: str) -> list[str]:
     rows: list[list[str]] = [["backend", "bytes compared", "different", "from NumPy"]]
     for label, b in report.backends.items():
         rows.append([label, f"{b.bytes_compared:,}", f"{b.bytes_different:,}", f"{b.reference_different:,}"])
-    lines += [*ui.table(rows, right=(1, 2, 3)), ""]
+    lines += ui.table(rows, right=(1, 2, 3))
+    lines += [
+        f"{label}: {b.floats_compared:,} float32 output values, the largest difference is {b.largest:.3g}"
+        for label, b in report.backends.items()
+        if b.floats_compared
+    ]
+    lines.append("")
     for title, group in (
         ("integer in ONNX Runtime", [o for o in report.operators if o.integer]),
         ("float32 in ONNX Runtime", [o for o in report.operators if not o.integer]),
@@ -162,6 +173,12 @@ def _group(title: str, group: list[OperatorReport]) -> list[str]:
         return []
     compared, different = sum(o.bytes_compared for o in group), sum(o.bytes_different for o in group)
     lines = [f"{len(group)} operators {title}, fed the same bytes: {different:,} of {compared:,} bytes differ"]
+    floats = sum(o.floats_compared for o in group)
+    if floats:
+        outside, largest = sum(o.outside for o in group), max(o.largest for o in group)
+        lines.append(
+            f"    {floats:,} float32 values: {outside:,} outside the tolerance, the largest difference is {largest:.3g}"
+        )
     rows = [
         [
             o.kernel,
@@ -172,5 +189,15 @@ def _group(title: str, group: list[OperatorReport]) -> list[str]:
         ]
         for o in group
         if o.bytes_different
+    ] + [
+        [
+            o.kernel,
+            o.name,
+            f"({o.onnxruntime})",
+            f"{o.outside:,} of {o.floats_compared:,}",
+            f"by {o.largest:.3g} at most",
+        ]
+        for o in group
+        if o.outside
     ]
     return [*lines, *ui.table(rows, indent="    ")]

@@ -1,4 +1,7 @@
-"""Compares Onnxino with ONNX Runtime: whole models by backend, and each operator fed with ONNX Runtime's own bytes."""
+"""Compares Onnxino with ONNX Runtime: whole models by backend, and each operator fed with ONNX Runtime's own values.
+
+Quantized tensors are compared byte by byte, float32 ones by their largest difference.
+"""
 
 from __future__ import annotations
 
@@ -15,11 +18,15 @@ if TYPE_CHECKING:
     from onnxino_tools.verify.oracle import Oracle, Seen
 
 
+TOLERANCE = 1e-4  # of float32 results that an operator makes of the same inputs, relative to their largest value
+
+
 @dataclass
 class OperatorReport:
     """One operator of the model against the kernel of ONNX Runtime that computes the same tensor, fed the same bytes.
 
-    `integer`: ONNX Runtime computes it on integers. `steps`: the largest difference in quantization steps.
+    `integer`: ONNX Runtime computes it on integers. `steps`: the largest difference in quantization steps. Of float32
+    results, `largest` is the largest difference, and `outside` counts those apart by more than the tolerance.
     """
 
     name: str
@@ -31,21 +38,28 @@ class OperatorReport:
     bytes_compared: int = 0
     bytes_different: int = 0
     steps: int = 0
+    floats_compared: int = 0
+    largest: float = 0.0
+    outside: int = 0
 
     @property
     def kept(self) -> bool:
-        """Whether the promise holds: no difference where ONNX Runtime computes on integers, else at most one step."""
-        return self.bytes_different == 0 if self.integer else self.steps <= 1
+        """Whether the promise holds: no difference where ONNX Runtime computes on integers, else at most one step;
+        of float32 results none outside the tolerance."""
+        return (self.bytes_different == 0 if self.integer else self.steps <= 1) and self.outside == 0
 
 
 @dataclass
 class BackendReport:
-    """One backend against ONNX Runtime's outputs (bytes of the graph outputs, float ones as quantized steps)."""
+    """One backend against ONNX Runtime's outputs: bytes of quantized ones (float32 ports as quantization steps), the
+    largest difference of those that are float32 on the device."""
 
     bytes_compared: int = 0
     bytes_different: int = 0
     steps: int = 0
-    reference_different: int = 0  # device output bytes that differ from the NumPy reference
+    floats_compared: int = 0
+    largest: float = 0.0
+    reference_different: int = 0  # output values that differ from the NumPy reference
     first_different: str | None = None  # the first operator whose bytes differ from the NumPy reference
 
 
@@ -66,17 +80,21 @@ class VerifyReport:
         return all(o.kept for o in self.operators) and all(b.reference_different == 0 for b in self.backends.values())
 
 
-def to_device(value: NDArray[Any], tensor: Tensor, seen: Seen) -> NDArray[np.int8] | None:
-    """ONNX Runtime's bytes (B, ...) of a tensor as the device holds them, (B, *tensor.shape); None if they do not fit.
+def to_device(value: NDArray[Any], tensor: Tensor, seen: Seen) -> NDArray[Any] | None:
+    """ONNX Runtime's values (B, ...) of a tensor as the device holds them, (B, *tensor.shape); None if they do not fit.
 
     ONNX Runtime may hold the tensor as uint8 (128 above the device's int8), and with its channels last.
     """
     import numpy as np
 
+    from onnxino.model import DTYPES
+
     array = value
     if array.dtype == np.uint8:
         array = (array ^ 0x80).view(np.int8)
-    if array.dtype != np.int8:
+    if array.dtype == np.int64:
+        array = array.astype(np.int32)
+    if array.dtype != DTYPES[tensor.type]:
         return None
     shape = [int(d) for d in tensor.shape]
     onnx_axes = list(range(len(shape))) if tensor.perm is None else [int(p) for p in tensor.perm]
@@ -92,7 +110,7 @@ def to_device(value: NDArray[Any], tensor: Tensor, seen: Seen) -> NDArray[np.int
 
 
 def compare_operators(
-    model: Model, oracle: Oracle, batches: list[tuple[list[NDArray[np.int8]], dict[str, NDArray[Any]]]]
+    model: Model, oracle: Oracle, batches: list[tuple[list[NDArray[Any]], dict[str, NDArray[Any]]]]
 ) -> tuple[list[OperatorReport], list[str]]:
     """Runs each operator's NumPy kernel on the bytes that ONNX Runtime fed its own, and compares the results.
 
@@ -103,12 +121,12 @@ def compare_operators(
     reports: dict[int, OperatorReport] = {}
     missing: list[str] = []
     for inputs, inside in batches:
-        values: dict[int, NDArray[np.int8]] = {p.tensor: v for p, v in zip(model.inputs, inputs, strict=True)}
+        values: dict[int, NDArray[Any]] = {p.tensor: v for p, v in zip(model.inputs, inputs, strict=True)}
         for index, operator in enumerate(model.operators):
             outputs = _run_operator(model, operator, values, len(inputs[0]))
             for number, ours in zip(operator.outputs, outputs, strict=True):
                 tensor = model.tensors[int(number)]
-                seen = located.get(tensor.name)
+                seen = located.get(tensor.name) or oracle.float_tensor(tensor.name)
                 theirs = to_device(inside[seen.name], tensor, seen) if seen is not None else None
                 if seen is None or theirs is None:
                     values[int(number)] = ours
@@ -129,26 +147,46 @@ def _report(operator: Operator, tensor: Tensor, seen: Seen) -> OperatorReport:
 def _count(report: OperatorReport | BackendReport, ours: NDArray[Any], theirs: NDArray[Any]) -> None:
     import numpy as np
 
+    if ours.dtype == np.float32:
+        _count_floats(report, ours, theirs)
+        return
     difference = np.abs(ours.astype(np.int64) - theirs.astype(np.int64))
     report.bytes_compared += int(difference.size)
     report.bytes_different += int(np.count_nonzero(difference))
     report.steps = max(report.steps, int(difference.max(initial=0)))
 
 
-def _run_operator(
-    model: Model, operator: Operator, values: dict[int, NDArray[np.int8]], batch: int
-) -> list[NDArray[np.int8]]:
+def _count_floats(report: OperatorReport | BackendReport, ours: NDArray[Any], theirs: NDArray[Any]) -> None:
+    difference, scale = float_difference(ours, theirs)
+    report.floats_compared += int(difference.size)
+    report.largest = max(report.largest, float(difference.max(initial=0)))
+    if isinstance(report, OperatorReport):
+        report.outside += int((difference > TOLERANCE * scale).sum())
+
+
+def float_difference(ours: NDArray[Any], theirs: NDArray[Any]) -> tuple[NDArray[Any], float]:
+    """Absolute differences (0 where both are the same infinity or NaN), and the largest finite magnitude of theirs."""
     import numpy as np
 
+    same = (ours == theirs) | (np.isnan(ours) & np.isnan(theirs))
+    with np.errstate(invalid="ignore"):
+        difference = np.where(same, 0.0, np.abs(ours.astype(np.float64) - theirs))
+    finite = np.abs(theirs[np.isfinite(theirs)])
+    return np.nan_to_num(difference, nan=np.inf), float(finite.max(initial=0))
+
+
+def _run_operator(model: Model, operator: Operator, values: dict[int, NDArray[Any]], batch: int) -> list[NDArray[Any]]:
+    import numpy as np
+
+    from onnxino.model import constant_of
     from onnxino.ops import OPERATORS
 
-    arrays: list[NDArray[np.int8]] = []
+    arrays: list[NDArray[Any]] = []
     for number in operator.inputs:
         tensor = model.tensors[int(number)]
         shape = tuple(int(d) for d in tensor.shape)
         if tensor.data is not None:
-            constant = tensor.data.view(np.int8).reshape(shape)
-            arrays.append(np.broadcast_to(constant, (batch, *shape)))
+            arrays.append(np.broadcast_to(constant_of(tensor), (batch, *shape)))
         else:
             key = int(number) if int(number) in values else int(tensor.alias_of)
             arrays.append(values[key].reshape(batch, *shape))
@@ -162,7 +200,8 @@ def first_difference(model: Model, reference: dict[int, NDArray[Any]], other: di
 
     for operator in model.operators:
         for number in operator.outputs:
-            if not np.array_equal(reference[int(number)], other[int(number)]):
+            ours, theirs = reference[int(number)], other[int(number)]
+            if not np.array_equal(ours, theirs, equal_nan=ours.dtype.kind == "f"):
                 return f"{operator.name} ({type(operator.kernel).__name__}, tensor {model.tensors[int(number)].name})"
     return None
 

@@ -27,7 +27,7 @@ MOVES = {"Transpose", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Identity", 
 
 @dataclass(frozen=True)
 class Seen:
-    """A quantized tensor inside ONNX Runtime: its name in the rewritten graph, and what computed it.
+    """A tensor inside ONNX Runtime: its name in the rewritten graph, and what computed it.
 
     `channels_last` says that its axes are those of the ONNX tensor with axis 1 moved to the end; `integer` is False
     where the value is a float32 result that was quantized afterwards.
@@ -187,6 +187,13 @@ class Oracle:
             for tensor, names in _computing_nodes(self.model.graph).items()
             if (seen := self._find(tensor, names)) is not None
         }
+
+    def float_tensor(self, tensor: str) -> Seen | None:
+        """The float32 (or index) tensor of this ONNX name, where the rewritten graph still computes it."""
+        for node in self.rewritten.graph.node:
+            if tensor in node.output and node.op_type not in {"QuantizeLinear", "MaxPool"}:
+                return Seen(tensor, _attribute(node, "channels_last") == 1, False, node.op_type)
+        return None
 
     def _find(self, tensor: str, names: list[str]) -> Seen | None:
         """`names`: the QuantizeLinear first (if any), then the operators between it and the quantized inputs."""

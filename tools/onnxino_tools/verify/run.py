@@ -11,6 +11,7 @@ from onnxino_tools.verify.compare import (
     as_steps,
     compare_operators,
     first_difference,
+    float_difference,
 )
 from onnxino_tools.verify.oracle import Oracle
 
@@ -30,7 +31,8 @@ Feeds = dict[str, "NDArray[Any]"]
 def random_feeds(model: Model, count: int, seed: int = 0) -> Feeds:
     """`count` random inputs for each graph input, in its ONNX layout and type, shapes (count, ...).
 
-    8-bit inputs take every value; float32 ones are uniform over the range of their quantization and a tenth beyond.
+    8-bit inputs take every value; float32 ones are uniform over the range of their quantization and a tenth beyond, or
+    normally distributed (mean 0, deviation 1) where they are not quantized.
     """
     import numpy as np
 
@@ -42,6 +44,9 @@ def random_feeds(model: Model, count: int, seed: int = 0) -> Feeds:
         shape = (count * abs(int(port.shape[0])), *(abs(int(d)) for d in port.shape[1:]))
         if port.type == ElementType.Float32:
             tensor = model.tensors[port.tensor]
+            if tensor.type == ElementType.Float32:
+                feeds[port.name] = generator.normal(0, 1, shape).astype(np.float32)
+                continue
             low, high = (-128 - tensor.zero_point) * tensor.scale, (127 - tensor.zero_point) * tensor.scale
             margin = (high - low) / 10
             feeds[port.name] = generator.uniform(low - margin, high + margin, shape).astype(np.float32)
@@ -139,10 +144,18 @@ def _compare(
 ) -> BackendReport:
     import numpy as np
 
+    from onnxino.schema.model import ElementType
+
     ports = {p.name: model.tensors[p.tensor] for p in model.outputs}
     report = BackendReport()
     for name, ours, theirs, own in zip(names, results, expected, reference, strict=True):
         tensor = ports[name]
+        if tensor.type == ElementType.Float32:
+            difference, _ = float_difference(ours, theirs)
+            report.floats_compared += int(difference.size)
+            report.largest = max(report.largest, float(difference.max(initial=0)))
+            report.reference_different += int((~((ours == own) | (np.isnan(ours) & np.isnan(own)))).sum())
+            continue
         ours_q, theirs_q, own_q = (as_steps(v, tensor.scale, tensor.zero_point) for v in (ours, theirs, own))
         difference = np.abs(ours_q - theirs_q)
         report.bytes_compared += int(difference.size)
@@ -164,7 +177,10 @@ def _blame(
     import numpy as np
 
     for i, feed in enumerate(single):
-        if any(not np.array_equal(a[i], b[i]) for a, b in zip(expected, results, strict=True)):
+        if any(
+            not np.array_equal(a[i], b[i], equal_nan=a.dtype.kind == "f")
+            for a, b in zip(expected, results, strict=True)
+        ):
             first, second = (s.backend.run_all(s.to_device(feed)) for s in (reference, session))
             return first_difference(model, first, second)
     return None
