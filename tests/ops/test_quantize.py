@@ -98,3 +98,14 @@ def test_may_not_begin_behind_its_input() -> None:
     model.tensors[1].offset, model.arena_size = 16, 4 * 37
     with pytest.raises(ModelError, match="share bytes of the arena"):
         load_model(encode(model))
+
+
+def test_the_planner_puts_it_in_place(c_backend_missing: str | None) -> None:
+    """The arena has room for the input alone, and the C runtime accepts that."""
+    from onnxino_converter.build_model import assign_memory
+
+    model = single(Quantize(scale=1.0), [[64]], [64], [ElementType.Float32])
+    assign_memory(model)
+    assert (model.arena_size, model.tensors[0].offset, model.tensors[1].offset) == (256, 0, 0)
+    data = encode(model)
+    open_backend("numpy" if c_backend_missing else "c", load_model(data), data)

@@ -25,8 +25,8 @@ def run(kernel: FloatSoftmax, arrays: list[NDArray[Any]], outputs: list[Tensor])
     with np.errstate(all="ignore"):
         shifted = arrays[0] - arrays[0].max(axis=-1, keepdims=True)
         exponentials = fm.exp(shifted)
-        total = np.add.accumulate(exponentials, axis=-1, dtype=np.float32)[..., -1:]
-        return [shifted - fm.log(total) if kernel.log else exponentials / total]
+        total: Float = np.add.accumulate(exponentials, axis=-1, dtype=np.float32)[..., -1:]
+        return [shifted - fm.log(total)] if kernel.log else [exponentials / total]
 
 
 def scratch(kernel: FloatSoftmax, inputs: list[Tensor], outputs: list[Tensor]) -> int:

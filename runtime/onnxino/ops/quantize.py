@@ -20,8 +20,8 @@ def check(kernel: Quantize, inputs: list[Tensor], outputs: list[Tensor]) -> None
     _checks.require_positive("scale", kernel.scale)
 
 
-def run(kernel: Quantize, arrays: list[NDArray[Any]], outputs: list[Tensor]) -> list[NDArray[np.int8]]:
-    """float32 [B, *shape] -> int8 [B, *shape]; a true division, NaN becomes -128."""
+def run(kernel: Quantize, arrays: list[NDArray[Any]], outputs: list[Tensor]) -> list[NDArray[Any]]:
+    """float32 [B, *shape] -> int8 [B, *shape]: a true division, NaN becomes -128."""
     with np.errstate(over="ignore", invalid="ignore", under="ignore"):
         return [numerics.quantize(arrays[0], kernel.scale, kernel.zero_point)]
 
