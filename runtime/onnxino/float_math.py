@@ -90,7 +90,7 @@ def log(x: Float) -> Float:
     k = (bits - ROOT_HALF_BITS) >> np.int32(23)
     f = (bits - (k << np.int32(23))).view(np.float32) - ONE
     exponent = (k - np.where(subnormal, np.int32(25), np.int32(0))).astype(np.float32)
-    s: Float = f / (TWO + f)
+    s: Any = f / (TWO + f)
     z = s * s
     r = z * _polynomial(z, LOG)
     h = HALF * f * f
