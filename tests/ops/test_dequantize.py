@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import math
 
+import float_cases as fc
 import numpy as np
 import op_cases as oc
 import pytest
 from model_builder import single
 
-from onnxino.errors import ModelError
-from onnxino.model import load_model
-from onnxino.schema.codec import encode
 from onnxino.schema.model import Dequantize, ElementType
 
 f32 = np.float32
@@ -28,10 +26,9 @@ def test_equals_onnx_runtime(scale: float, zero_point: int, backend: str) -> Non
 
 
 @pytest.mark.parametrize("scale", [0.0, -1.0, math.inf, math.nan])
-def test_scale_must_be_positive(scale: float) -> None:
+def test_scale_must_be_positive(scale: float, c_backend_missing: str | None) -> None:
     model = single(Dequantize(scale=scale), [[4]], [4], writes=ElementType.Float32)
-    with pytest.raises(ModelError, match=r"scale is .*, expected a finite number above 0"):
-        load_model(encode(model))
+    fc.assert_refused(model, r"scale is .*, expected a finite number above 0", c_backend_missing)
 
 
 @pytest.mark.parametrize(
@@ -42,13 +39,13 @@ def test_scale_must_be_positive(scale: float) -> None:
         (ElementType.Int8, ElementType.Float32, [2, 2], r"tensor 'y' has shape \[2, 2\], expected \[4\]"),
     ],
 )
-def test_tensors_must_fit(reads: ElementType, writes: ElementType, output: list[int], message: str) -> None:
-    with pytest.raises(ModelError, match=message):
-        load_model(encode(single(Dequantize(scale=1.0), [[4]], output, [reads], writes)))
+def test_tensors_must_fit(
+    reads: ElementType, writes: ElementType, output: list[int], message: str, c_backend_missing: str | None
+) -> None:
+    fc.assert_refused(single(Dequantize(scale=1.0), [[4]], output, [reads], writes), message, c_backend_missing)
 
 
-def test_may_not_overwrite_its_input() -> None:
+def test_may_not_overwrite_its_input(c_backend_missing: str | None) -> None:
     model = single(Dequantize(scale=1.0), [[64]], [64], writes=ElementType.Float32)
     model.tensors[0].offset, model.tensors[1].offset, model.arena_size = 192, 0, 256
-    with pytest.raises(ModelError, match="share bytes of the arena"):
-        load_model(encode(model))
+    fc.assert_refused(model, "share bytes of the arena", c_backend_missing)

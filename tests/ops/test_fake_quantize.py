@@ -11,9 +11,6 @@ import pytest
 from model_builder import single
 from numpy.typing import NDArray
 
-from onnxino.errors import ModelError
-from onnxino.model import load_model
-from onnxino.schema.codec import encode
 from onnxino.schema.model import ElementType, FakeQuantize
 
 f32 = np.float32
@@ -107,11 +104,4 @@ def with_(**fields: Any) -> FakeQuantize:
 )
 def test_both_runtimes_refuse(wrong: FakeQuantize, message: str, c_backend_missing: str | None) -> None:
     model = single(wrong, [[4, 5]], [4, 5], [ElementType.Float32], ElementType.Float32)
-    data = encode(model)
-    with pytest.raises(ModelError, match=message):
-        load_model(data)
-    if not c_backend_missing:
-        from onnxino.backends.c import CBackend
-
-        with pytest.raises(ModelError, match="the C runtime refuses the model"):
-            CBackend(model, data)
+    fc.assert_refused(model, message, c_backend_missing)
