@@ -55,7 +55,7 @@ HEADERS: dict[str, tuple[Callable[[bytes], bytes], int, str]] = {
     "half": (lambda d: d[: len(d) // 2], TRUNCATED, "truncated"),
     "magic": (lambda d: b"OXM\x1b" + d[4:], MAGIC, "not an Onnxino model"),
     "newer major": (lambda d: d[:4] + struct.pack("<HH", 2, 0) + d[8:], VERSION, "newer format"),
-    "newer minor": (lambda d: d[:4] + struct.pack("<HH", 1, 1) + d[8:], VERSION, "newer format"),
+    "newer minor": (lambda d: d[:4] + struct.pack("<HH", 1, 2) + d[8:], VERSION, "newer format"),
     "major 0": (lambda d: d[:4] + struct.pack("<HH", 0, 0) + d[8:], HEADER, "header"),
     "size 16": (lambda d: d[:12] + struct.pack("<I", 16) + d[16:], HEADER, "header"),
     "size no multiple of 16": (lambda d: d[:12] + struct.pack("<I", len(d) - 1) + d[16:], HEADER, "header"),
@@ -247,6 +247,122 @@ MEANING: dict[str, tuple[Callable[[s.Model], Any], int]] = {
 }
 
 
+FLOAT = s.ElementType.Float32
+
+
+def part(name: str, path: str, value: Any) -> Callable[[s.Model], None]:
+    """Sets an attribute of the operator of float_zoo() with this name."""
+    return lambda m: attribute([o.name for o in m.operators].index(name), path, value)(m)
+
+
+def of(name: str, **fields: Any) -> Callable[[s.Model], None]:
+    """Sets fields of the tensor of float_zoo() with this name."""
+    return lambda m: at([t.name for t in m.tensors].index(name), **fields)(m)
+
+
+def shown(name: str, kind: s.ElementType) -> Callable[[s.Model], None]:
+    """Sets the type of the output with this name."""
+    return lambda m: [setattr(p, "type", kind) for p in m.outputs if p.name == name] and None
+
+
+def floats(*values: float) -> np.ndarray[Any, Any]:
+    return f32(*values).view(np.uint8)
+
+
+INFINITY, NAN = float("inf"), float("nan")
+FLOAT_MEANING: dict[str, tuple[Callable[[s.Model], Any], int]] = {
+    "nothing changed": (lambda m: None, OK),
+    # tensors and ports
+    "tensor of int64": (of("index", type=s.ElementType.Int64), TENSOR),
+    "float constant of the wrong size": (of("matrix", data=np.zeros(18, np.uint8)), TENSOR),
+    "float tensor beyond the arena": (lambda m: setattr(m, "arena_size", m.arena_size - 4), TENSOR),
+    "float output as int8": (shown("float softmax", s.ElementType.Int8), PORT),
+    "float output as int64": (shown("float softmax", s.ElementType.Int64), PORT),
+    "index as float": (shown("index", FLOAT), PORT),
+    "index as int32": (shown("index", s.ElementType.Int32), PORT),
+    "int8 output as int64": (shown("mean", s.ElementType.Int64), PORT),
+    "overlap of the second half of a float tensor": (
+        lambda m: [setattr(t, "offset", m.tensors[16].offset + 256) for t in m.tensors if t.name == "float max"],
+        PLAN,
+    ),
+    # FloatConv2D, FloatFullyConnected
+    "float conv of int8": (of("real", type=s.ElementType.Int8), UNSUPPORTED),
+    "float conv layout": (part("float conv", "weights.layout", s.WeightLayout.HWC), UNSUPPORTED),
+    "float conv of int16 weights": (part("float conv", "weights.type", s.ElementType.Int16), OPERATOR),
+    "float conv of int8 weights": (part("float conv", "weights.type", s.ElementType.Int8), OPERATOR),
+    "float conv, a weight too few": (part("float conv", "weights.data", floats(*[0] * 107)), OPERATOR),
+    "float conv, half a weight": (part("float conv", "weights.data", np.zeros(430, np.uint8)), OPERATOR),
+    "float conv, infinite weight": (part("float conv", "weights.data", floats(*[0] * 107, INFINITY)), OPERATOR),
+    "float conv, NaN as weight": (part("float conv", "weights.data", floats(NAN, *[0] * 107)), OPERATOR),
+    "float conv with scales": (part("float conv", "weight_scale", f32(1)), OPERATOR),
+    "float conv biases": (part("float conv", "bias", f32(1, 2, 3)), OPERATOR),
+    "float conv group": (part("float conv", "group", 2), OPERATOR),
+    "float conv group 0": (part("float conv", "group", 0), OPERATOR),
+    "float conv window": (part("float conv", "window.pad_top", 2), OPERATOR),
+    "float conv limits": (part("float conv", "maximum", -3.5), OPERATOR),
+    "float conv limit NaN": (part("float conv", "minimum", NAN), OPERATOR),
+    "float conv, infinite limits": (part("float conv", "minimum", -INFINITY), OK),
+    "float dense without scale": (part("float dense", "weight_scale", None), OPERATOR),
+    "float dense of two scales": (part("float dense", "weight_scale", f32(1, 1)), OPERATOR),
+    "float dense of six scales": (part("float dense", "weight_scale", f32(1, 2, 3, 4, 5, 6)), OK),
+    "float dense scale 0": (part("float dense", "weight_scale", f32(0)), OPERATOR),
+    "float dense scale NaN": (part("float dense", "weight_scale", f32(NAN)), OPERATOR),
+    "float dense scale that overflows": (part("float dense", "weight_scale", f32(3e36)), OPERATOR),
+    "float dense, largest scale": (part("float dense", "weight_scale", f32(2e36)), OK),
+    "float dense without biases": (part("float dense", "bias", f32()), OPERATOR),
+    "float dense weights": (part("float dense", "weights.data", np.zeros(23, np.uint8)), OPERATOR),
+    "float dense without weights": (part("float dense", "weights.data", np.zeros(0, np.uint8)), OPERATOR),
+    "float dense depth": (part("float dense", "weights.data", np.zeros(18, np.uint8)), OPERATOR),
+    "float dense limits": (part("float dense", "maximum", NAN), OPERATOR),
+    # FloatMatMul
+    "product of other depths": (of("matrix", shape=shape(3, 6)), OPERATOR),
+    "product with a vector": (of("matrix", shape=shape(18)), OPERATOR),
+    "product of another shape": (of("product", shape=shape(3, 1)), OPERATOR),
+    "product with int32": (of("matrix", type=s.ElementType.Int32), UNSUPPORTED),
+    # pools
+    "float max window": (part("float max", "window.kernel_h", 7), OPERATOR),
+    "float max of int8": (of("float max", type=s.ElementType.Int8), UNSUPPORTED),
+    "float average window": (part("float average", "window.stride_h", 0), OPERATOR),
+    # FloatReduce
+    "reduce no axes": (part("reduce", "axes", u8()), OPERATOR),
+    "reduce descending": (part("reduce", "axes", u8(2, 1)), OPERATOR),
+    "reduce one axis twice": (part("reduce", "axes", u8(1, 1)), OPERATOR),
+    "reduce axis 4": (part("reduce", "axes", u8(1, 4)), OPERATOR),
+    "reduce axis 200": (part("reduce", "axes", u8(1, 200)), OPERATOR),
+    "reduce other axes": (part("reduce", "axes", u8(1)), OPERATOR),
+    # ArgMax
+    "index axis": (part("index", "axis", 4), OPERATOR),
+    "index along another axis": (part("index", "axis", 2), OPERATOR),
+    "index as float tensor": (of("index", type=FLOAT), PORT),
+    # Take, Pad
+    "take beyond": (part("take", "indices", u32(0, 2, 2, 5)), OPERATOR),
+    "take 2^32 - 1": (part("take", "indices", u32(0, 2, 2, 0xFFFFFFFF)), OPERATOR),
+    "take too few": (part("take", "indices", u32(0, 2, 2)), OPERATOR),
+    "take none": (part("take", "indices", u32()), OPERATOR),
+    "take axis": (part("take", "axis", 4), OPERATOR),
+    "take along another axis": (part("take", "axis", 2), OPERATOR),
+    "pad further": (part("pad", "before", u32(0, 2, 0, 0)), OK),
+    "pad too far": (part("pad", "before", u32(0, 3, 0, 0)), OPERATOR),
+    "pad 2^32 - 1": (part("pad", "before", u32(0, 0xFFFFFFFF, 0, 0)), OPERATOR),
+    "pad rank": (part("pad", "before", u32(0, 1, 0)), OPERATOR),
+    "pad value of one byte": (part("pad", "value", u8(1)), OPERATOR),
+    "pad to another type": (of("pad", type=s.ElementType.Int32), UNSUPPORTED),
+    # float outputs of integer kernels
+    "sums as int32": (of("sums", type=s.ElementType.Int32), PORT),
+}
+
+
+@pytest.mark.parametrize("name", FLOAT_MEANING)
+def test_meaning_of_float_operators(name: str) -> None:
+    change, status = FLOAT_MEANING[name]
+    model = em.float_zoo()
+    change(model)
+    data = encode(model)
+    refusal = python_refusal(data)
+    assert (refusal is None) == (status == OK), refusal
+    assert verdict(data)[0] == status
+
+
 @pytest.mark.parametrize("name", MEANING)
 def test_meaning(name: str) -> None:
     change, status = MEANING[name]
@@ -279,7 +395,7 @@ def test_place_of_an_error() -> None:
 @pytest.mark.parametrize("seed", range(4))
 def test_python_and_c_give_the_same_verdict_on_damaged_files(seed: int) -> None:
     """Changed bytes with a repaired CRC. C alone bounds what lies inside a table; Python alone reads UTF-8."""
-    data = encode(em.zoo())
+    data = encode(em.float_zoo() if seed % 2 else em.zoo())
     rng = random.Random(seed)
     verdicts = {True: 0, False: 0}
     for _ in range(500):

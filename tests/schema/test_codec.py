@@ -159,9 +159,9 @@ def test_damage_behind_a_right_crc_never_escapes_as_another_error() -> None:
     ("change", "message"),
     [
         ({0: 0x7F}, "is not an Onnxino model: it begins with 7f 58 4d 1a"),
-        ({4: 2}, r"has format 2.0, newer than this version reads \(1.0\)"),
-        ({6: 1}, "has format 1.1, newer than"),
-        ({4: 0}, "has format 0.0, older than"),
+        ({4: 2}, r"has format 2.1, newer than this version reads \(1.1\)"),
+        ({6: 2}, "has format 1.2, newer than"),
+        ({4: 0}, "has format 0.1, older than"),
         ({12: 1}, "is truncated|do not belong"),
         ({31: 1}, "its header is not as written"),
         ({40: 1}, "CRC-32"),
