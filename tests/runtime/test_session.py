@@ -17,7 +17,7 @@ from onnx import TensorProto, helper
 
 from onnxino import InferenceSession, InputError, ModelError, OnnxinoError, RunResult, load_model
 from onnxino.schema.codec import encode
-from onnxino.schema.model import Conv2D, ElementType, Lookup, Mean2D, Model, Operator, Port, WeightLayout
+from onnxino.schema.model import Conv2D, ElementType, Lookup, Mean2D, Model, Operator, Port, Take, WeightLayout
 
 UINT8, FLOAT, INT8 = ElementType.UInt8, ElementType.Float32, ElementType.Int8
 
@@ -326,3 +326,61 @@ def test_a_large_batch_is_computed_in_pieces(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(numpy_backend, "CHUNK_BYTES", 2 * 60)
     x = images(5)
     assert np.array_equal(InferenceSession(encode(network())).run(None, {"image": x})[0], expected(x)[1])
+
+
+# ------------------------------------------------------------------------------------------------- float32 and int64
+
+
+def moving(kind: ElementType, port_kind: ElementType) -> bytes:
+    """ONNX NCHW [N, 2, 3, 4] -> the second and the first row, on the device NHWC, of tensors of this type."""
+    model = mb.single(Take(axis=1, indices=np.array([1, 0], np.uint32)), [[1, 3, 4, 2]], [1, 2, 4, 2], [kind], kind)
+    for port, height in ((model.inputs[0], 3), (model.outputs[0], 2)):
+        port.shape, port.perm = np.array([-1, 2, height, 4], np.int32), perm(0, 2, 3, 1)
+        port.type = port_kind
+    model.tensors[1].perm = perm(0, 2, 3, 1)
+    return encode(model)
+
+
+@pytest.mark.parametrize(
+    ("kind", "dtype", "name"), [(FLOAT, np.float32, "tensor(float)"), (ElementType.Int32, np.int64, "tensor(int64)")]
+)
+def test_float32_and_int32_tensors_are_passed_through(
+    kind: ElementType, dtype: type[np.generic], name: str, backend: str
+) -> None:
+    x = np.random.default_rng(1).integers(-(2**31), 2**31 - 1, (5, 2, 3, 4)).astype(dtype)
+    if dtype is np.float32:
+        x[0, 0, 0] = [np.inf, -0.0, 1e-45, np.nan]
+    with InferenceSession(moving(kind, mb.PORT_TYPES.get(kind, kind)), backend) as session:
+        assert [arg.type for arg in (*session.get_inputs(), *session.get_outputs())] == [name, name]
+        result = session.run(None, {"x0": x}, intermediates=True)
+        found = session.run(None, {"x0": x})[0]
+    assert found.dtype == dtype
+    assert found.tobytes() == np.ascontiguousarray(x[:, :, [1, 0]]).tobytes()
+    assert np.array_equal(result.outputs[0], found, equal_nan=dtype is np.float32)
+    inside = result.intermediates["y"]
+    assert inside.dtype == (np.float32 if dtype is np.float32 else np.int32)
+    assert np.array_equal(inside, found, equal_nan=dtype is np.float32)
+
+
+def test_int64_beyond_32_bits_is_refused() -> None:
+    x = np.zeros((1, 2, 3, 4), np.int64)
+    x[0, 0, 0, 0] = 2**31
+    with InferenceSession(moving(ElementType.Int32, ElementType.Int64)) as session:
+        with pytest.raises(InputError, match="input 'x0' holds 0 to 2147483648, expected numbers of 32 bits"):
+            session.run(None, {"x0": x})
+        with pytest.raises(InputError, match="input 'x0' is float64, expected int64"):
+            session.run(None, {"x0": x.astype(np.float64)})
+
+
+@pytest.mark.parametrize(
+    ("kind", "port_kind", "message"),
+    [
+        (FLOAT, INT8, "its type is Int8, expected Float32 .its tensor 'x0' is Float32"),
+        (INT8, ElementType.Int64, "its type is Int64, expected Int8, UInt8 or Float32"),
+        (ElementType.Int32, ElementType.Int32, "its type is Int32, expected Int64"),
+        (ElementType.Int16, ElementType.Int16, "its tensor 'x0' is Int16, expected Int8, Int32 or Float32"),
+    ],
+)
+def test_port_types_that_no_tensor_has(kind: ElementType, port_kind: ElementType, message: str) -> None:
+    with pytest.raises(ModelError, match=message):
+        load_model(moving(kind, port_kind))

@@ -122,3 +122,20 @@ def test_what_is_stored_in_a_model() -> None:
     assert PixelOptions(scale=2.0, mean=[1.0]).metadata() == {"scale": 2.0, "mean": [1.0]}
     with pytest.raises(InputError, match="--layout alone"):
         PixelOptions(layout="NCHW").metadata()
+
+
+def test_a_float_model_takes_0_to_1_with_a_doubt() -> None:
+    model = port_model([1, 1, 1, 5], FLOAT)
+    model.tensors[0].type = ElementType.Float32
+    rule = choose_rule(model, PixelOptions(layout="NCHW"))
+    expected = PIXELS.astype(np.float32) / np.float32(255)
+    assert rule.apply(PIXELS.reshape(1, 1, 5, 1)).reshape(-1).tolist() == expected.tolist()
+    assert rule.doubt is not None
+    assert "--scale, --mean and --std" in rule.doubt
+    assert choose_rule(model, PixelOptions(scale=1.0, layout="NCHW")).doubt is None
+
+
+def test_an_int64_input_takes_no_pixels() -> None:
+    model = port_model([1, 1, 1, 5], ElementType.Int64)
+    with pytest.raises(InputError, match="takes int64, which pixels are not"):
+        choose_rule(model, NONE)

@@ -2,7 +2,7 @@
 
     integer port     uint8: the raw byte; int8: the raw byte - 128
     float port       0..255 where the scale of the first QuantizeLinear times 255 is at least 128,
-                     else 0..1 (pixel / 255)
+                     else 0..1 (pixel / 255), as for a float model
     options given    (pixel * scale - mean) / std; for an integer port rounded to nearest even and clamped
 
 The options on the command line come before the model's metadata, and that before what the port suggests.
@@ -23,6 +23,7 @@ DTYPES: dict[ElementType, type[np.generic]] = {
     ElementType.Int8: np.int8,
     ElementType.UInt8: np.uint8,
     ElementType.Float32: np.float32,
+    ElementType.Int64: np.int64,
 }
 _CHANNELS = ((1, 3), (4,))  # numbers of channels by which an image-shaped input is recognised, likelier ones first
 
@@ -75,6 +76,10 @@ def choose_rule(model: Model, options: PixelOptions, image_shape: tuple[int, ...
     Raises InputError where it cannot be known, and says which option decides.
     """
     port = model.inputs[0]
+    if port.type == ElementType.Int64:
+        raise InputError(
+            f"the input '{port.name}' takes int64, which pixels are not", "give arrays of exactly the model's shape"
+        )
     stored = model.metadata.preprocessing if model.metadata is not None else None
     layout_wish = options.layout or (stored.layout if stored is not None else None)
     shape = tuple(int(d) for d in port.shape)
@@ -107,6 +112,9 @@ def _suggested(model: Model, channels: int) -> tuple[NDArray[Any], str, str | No
         line, text = pixels.astype(np.uint8), "raw bytes (uint8 input)"
     elif port.type == ElementType.Int8:
         line, text = (pixels - 128).astype(np.int8), "raw bytes - 128 (int8 input)"
+    elif model.tensors[port.tensor].type == ElementType.Float32:
+        line, text = pixels.astype(np.float32) / np.float32(255), "pixel / 255 as float32 (a float model)"
+        doubt = "a float model does not tell what pixels become: if not pixel / 255, give --scale, --mean and --std"
     else:
         tensor = model.tensors[port.tensor]
         if tensor.scale * 255 >= 128:
