@@ -82,6 +82,12 @@ MODELS: dict[str, tuple[Callable[[], ModelProto], list[str]]] = {
         lambda: after_conv(node("Relu", ["c"], ["y"], name="mine", domain="my.own")),
         ["node 'mine' (Relu)", "left in float"],
     ),
+    "limits": (
+        lambda: after_conv(
+            node("ReduceMin", ["c"], ["lo"], keepdims=0), node("Clip", ["c", "lo"], ["y"], name="clipper")
+        ),
+        ["node 'clipper' (Clip)", "limits are computed at run time"],
+    ),
     "resize": (
         lambda: after_conv(
             node("Resize", ["c", "", "s"], ["y"], mode="linear"), constants={"s": np.float32([1, 1, 2, 2])}

@@ -75,6 +75,18 @@ CASES: dict[str, tuple[ModelProto, list[str]]] = {
         ),
         ["Conv", "Conv"],
     ),
+    "Relu, Relu, Relu": (
+        after_conv(node("Relu", ["c"], ["d"]), node("Relu", ["d"], ["e"]), node("Relu", ["e"], ["y"])),
+        ["Conv", "Relu"],
+    ),
+    "Clip, Relu": (
+        after_conv(node("Clip", ["c", "", "hi"], ["d"]), node("Relu", ["d"], ["y"]), constants={"hi": np.float32(1)}),
+        ["Conv", "Clip"],
+    ),
+    "Relu, Clip below": (
+        after_conv(node("Relu", ["c"], ["d"]), node("Clip", ["d", "", "hi"], ["y"]), constants={"hi": np.float32(-1)}),
+        ["Conv", "Clip"],
+    ),
     "ReduceMean": (after_conv(node("ReduceMean", ["c"], ["y"], axes=[3, 2])), ["Conv", "GlobalAveragePool"]),
     "ReduceMean, opset 18": (
         after_conv(node("ReduceMean", ["c", "a"], ["y"], keepdims=0), constants={"a": np.array([-1, -2])}, opset=18),

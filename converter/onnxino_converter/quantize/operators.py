@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from onnxino_converter.quantize.clamp import CLAMPS
 from onnxino_converter.quantize.graph import FloatGraph, attribute, describe
 from onnxino_converter.refusal import refusal
 
@@ -32,7 +33,6 @@ MOVES = {
     "Transpose",
     "Unsqueeze",
 }
-ACTIVATIONS = {"Relu", "Clip"}
 BINARY = {"Add", "Sub", "Mul", "Div", "Min", "Max"}
 UNARY = {
     "Abs",
@@ -56,7 +56,7 @@ UNARY = {
 }
 POOLS = {"AveragePool", "GlobalAveragePool", "ReduceMean", "ReduceSum"}
 OTHERS = {"Concat", "ArgMax"}
-KNOWN = WEIGHTED | MOVES | ACTIVATIONS | BINARY | UNARY | POOLS | OTHERS
+KNOWN = WEIGHTED | MOVES | CLAMPS | BINARY | UNARY | POOLS | OTHERS
 # Constant operands of these are quantized like activations; other constants are parameters and stay.
 CONSTANT_OPERANDS = BINARY | {"Concat"}
 # Relu and Clip after these are part of them: only the result after the activation is quantized.

@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from onnxino.errors import ConvertError, InputError
+from onnxino.errors import InputError
 from onnxino_converter.quantize.calibration import Calibration
+from onnxino_converter.quantize.clamp import CLAMPS, limits_of
 from onnxino_converter.quantize.graph import Array, FloatGraph, describe
 from onnxino_converter.quantize.observers import OBSERVERS, Histogram
-from onnxino_converter.quantize.operators import ABSORBING, ACTIVATIONS, CONSTANT_OPERANDS, FIXED, MOVES, is_float
+from onnxino_converter.quantize.operators import ABSORBING, CONSTANT_OPERANDS, FIXED, MOVES, is_float
 from onnxino_converter.quantize.parameters import F32, Parameters, for_range, within
 from onnxino_converter.quantize.settings import Settings
 
@@ -30,8 +31,8 @@ def quantized_tensors(graph: FloatGraph) -> list[str]:
 
 
 def _is_absorbed(graph: FloatGraph, node: NodeProto, name: str) -> bool:
-    user = graph.only_user(name) if node.op_type in ABSORBING or node.op_type in ACTIVATIONS else None
-    return user is not None and user.op_type in ACTIVATIONS and user.input[0] == name
+    user = graph.only_user(name) if node.op_type in ABSORBING or node.op_type in CLAMPS else None
+    return user is not None and user.op_type in CLAMPS and user.input[0] == name
 
 
 def sources(graph: FloatGraph, names: list[str]) -> dict[str, str]:
@@ -91,27 +92,13 @@ def choose_parameters(graph: FloatGraph, calibration: Calibration, settings: Set
         if name in fixed:
             found[name] = Parameters(F32(1 / 256), 0 if settings.unsigned else -128, settings.unsigned)
             continue
-        bounds = _bounds(graph, producers.get(name))
+        node = producers.get(name)
+        bounds = limits_of(graph, node) if node is not None and node.op_type == "Clip" else None
         low, high = ranges[name]
         found[name] = (
             for_range(low, high, settings.unsigned) if bounds is None else within(low, high, bounds, settings.unsigned)
         )
     return {name: found[source] for name, source in origin.items()}
-
-
-def _bounds(graph: FloatGraph, node: NodeProto | None) -> Range | None:
-    """The limits of a Clip."""
-    if node is None or node.op_type != "Clip":
-        return None
-    ends: list[float] = []
-    for index, default in ((1, -np.inf), (2, np.inf)):
-        value = graph.constant(node, index)
-        if value is None and len(node.input) > index and node.input[index]:
-            raise ConvertError(
-                f"{describe(node)}: its limits are computed at run time", "export it with constant limits"
-            )
-        ends.append(default if value is None else float(value.reshape(-1)[0]))
-    return ends[0], ends[1]
 
 
 def constant_operands(graph: FloatGraph, node: NodeProto) -> list[int]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from onnxino_converter.quantize.clamp import merge_clamps
 from onnxino_converter.quantize.graph import Array, FloatGraph, attribute
 from onnxino_converter.quantize.mean import pool_means
 
@@ -22,6 +23,7 @@ def simplify(graph: FloatGraph) -> None:
     graph.infer()
     merge_matmul_add(graph)
     pool_means(graph)
+    merge_clamps(graph)
     plain_gemm(graph)
     fold_pad(graph)
     graph.remove_unused()
