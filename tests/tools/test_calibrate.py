@@ -114,6 +114,12 @@ def test_options_without_data(onnxino: Command, model: Path, option: list[str]) 
     assert f"error: {option[0]} is for --calibrate DATA" in err
 
 
+def test_float_and_quantized(onnxino: Command, model: Path, images: Path) -> None:
+    code, _, err = onnxino("convert", model, "--calibrate", images, "--float")
+    assert code == 2
+    assert "--float and --calibrate cannot be given together" in err
+
+
 def test_both_kinds_of_weights(onnxino: Command, model: Path, images: Path) -> None:
     assert onnxino("convert", model, "--calibrate", images, "--per-channel", "--per-tensor")[0] == 2
 

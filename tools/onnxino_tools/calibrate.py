@@ -49,7 +49,9 @@ def add_calibration(parser: arguments.Parser) -> None:
 
 
 def check_options(args: Namespace) -> None:
-    """Raises UsageError for options of the quantizer without --calibrate."""
+    """Raises UsageError for options of the quantizer without --calibrate, and for --float with it."""
+    if args.calibrate is not None and args.float:
+        raise arguments.UsageError("--float and --calibrate cannot be given together", "say one of them")
     given = [name for name in (*_ONLY_WITH_DATA, "per_channel") if getattr(args, name)]
     if args.calibrate is None and given:
         option = "--" + given[0].replace("_", "-")
