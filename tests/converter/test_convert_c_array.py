@@ -8,6 +8,7 @@ import subprocess
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 from onnx_net import Net, Q
 from patterns import conv, softmax
@@ -64,6 +65,32 @@ def test_compiles_without_warnings(tmp_path: Path, compiler: str, path: str | No
     standard = ["-x", "c++", "-std=c++17"] if compiler == "g++" else ["-std=c11"]
     flags = ["-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-Werror", "-c", "-o", "toy.o"]
     subprocess.run([path, *standard, *flags, "toy.c"], cwd=tmp_path, check=True)
+
+
+def test_float_ports_have_no_quantization() -> None:
+    nodes = [
+        onnx.helper.make_node("ArgMax", ["x"], ["y"], axis=1, keepdims=0),
+        onnx.helper.make_node("Tanh", ["x"], ["z"]),
+    ]
+    float32, int64 = onnx.TensorProto.FLOAT, onnx.TensorProto.INT64
+    x, z = (onnx.helper.make_tensor_value_info(name, float32, [1, 7]) for name in "xz")
+    y = onnx.helper.make_tensor_value_info("y", int64, [1])
+    model = onnx.helper.make_model(
+        onnx.helper.make_graph(nodes, "g", [x], [y, z]), opset_imports=[onnx.helper.make_opsetid("", 13)], ir_version=9
+    )
+    header = convert(model, name="net", float=True).c_header
+    for line in (
+        "#define NET_INPUT_0_TYPE float",
+        "#define NET_INPUT_0_SIZE 28 /* bytes */",
+        "#define NET_OUTPUT_0_TYPE int32_t",
+        "#define NET_OUTPUT_0_SIZE 4 /* bytes */",
+        "#define NET_OUTPUT_1_SIZE 28 /* bytes */",
+        "input[0] = 0.5f;",
+        "NET_OUTPUT_0_TYPE index = output[0];",
+    ):
+        assert line in header
+    assert "_SCALE" not in header.replace("_quantize(float x", "")
+    assert "_INPUT_0_QUANTIZE" not in header
 
 
 PROGRAM = """
