@@ -21,6 +21,7 @@ from onnxino_converter.passes.mark_pairs import mark_pairs
 from onnxino_converter.passes.merge_duplicates import merge_duplicates
 from onnxino_converter.passes.merge_movement import merge_movement
 from onnxino_converter.passes.move_quantization import move_quantization
+from onnxino_converter.passes.narrow_weights import narrow_weights
 from onnxino_converter.passes.push_transposes import push_transposes
 from onnxino_converter.passes.resolve_ports import resolve_ports
 from onnxino_converter.passes.to_nhwc import to_nhwc
@@ -39,7 +40,15 @@ IMPORT: tuple[Pass, ...] = (
     fold_pads,
     merge_duplicates,
 )
-FUSE: tuple[Pass, ...] = (fuse_qoperator, fuse_qdq, integer_movement, resolve_ports, float_islands, fuse_float)
+FUSE: tuple[Pass, ...] = (
+    fuse_qoperator,
+    fuse_qdq,
+    integer_movement,
+    resolve_ports,
+    float_islands,
+    fuse_float,
+    narrow_weights,
+)
 LAYOUT: tuple[Pass, ...] = (
     drop_identities,
     fold_constants,

@@ -359,10 +359,11 @@ def _several(b: Builder) -> None:
 def _wide(b: Builder) -> None:
     b.opset = 21
     x = b.pair(b.input((1, 3, 6, 6)), 3.0, np.int16)
-    made = b.op("Conv", [x, b.const(b.weights((4, 3, 3, 3)))])
-    b.output(
-        b.op("Flatten", [b.pair(b.op("MaxPool", [b.pair(made, 6.0, np.uint16)], kernel_shape=[2, 2]), 6.0, np.uint16)])
-    )
+    scale = b.const(np.float32(0.5 / 127))
+    weights = b.op("DequantizeLinear", [b.const(np.rint(b.weights((4, 3, 3, 3)) * 254).astype(np.int8)), scale])
+    made = b.op("Conv", [x, weights])
+    pooled = b.op("MaxPool", [b.pair(made, 6.0, np.uint16)], kernel_shape=[2, 2])
+    b.output(b.op("Flatten", [b.pair(pooled, 6.0, np.uint16)]))
 
 
 @case("residual of islands")

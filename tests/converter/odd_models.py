@@ -1,4 +1,4 @@
-"""Models that cannot be converted, each with what its refusal must say."""
+"""Models that cannot be converted, each with what its refusal must say; and some odd ones that can be."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ def _float_model() -> ModelProto:
     return net.model()
 
 
-def _float_between() -> ModelProto:
+def float_between() -> ModelProto:
     net = Net()
     x = net.input((2, 4, 4), X)
     first = net.op("Conv", [net.dq(x), net.dq_const(np.ones((2, 2, 1, 1), np.int8), np.float32(0.01))])
@@ -127,7 +127,7 @@ def _float_between() -> ModelProto:
     return net.model()
 
 
-def _float_output() -> ModelProto:
+def float_output() -> ModelProto:
     net = Net()
     x = net.input((2, 4, 4), X)
     made = net.op("Conv", [net.dq(x), net.dq_const(np.ones((2, 2, 1, 1), np.int8), np.float32(0.01))])
@@ -135,7 +135,7 @@ def _float_output() -> ModelProto:
     return net.model()
 
 
-def _two_quantizations() -> ModelProto:
+def two_quantizations() -> ModelProto:
     net = Net()
     x = net.input((2, 4, 4), X)
     other = net.quantize(net.inputs[0].name, Q(0.03, 1))
@@ -143,18 +143,20 @@ def _two_quantizations() -> ModelProto:
     return net.model()
 
 
-def _weights(array: Any, zero: Any = None, scale: Any = 0.01, axis: int | None = None) -> Callable[[], ModelProto]:
+def weights(
+    array: Any, zero: Any = None, scale: Any = 0.01, axis: int | None = None, unsigned: bool = False
+) -> Callable[[], ModelProto]:
     def build() -> ModelProto:
-        net = Net()
+        net = Net(unsigned=unsigned)
         x = net.input((2, 4, 4), X)
-        weights = net.dq_const(array, np.asarray(scale, np.float32), axis, zero)
-        net.output(net.quantize(net.op("Conv", [net.dq(x), weights]), Y))
+        constant = net.dq_const(array, np.asarray(scale, np.float32), axis, zero)
+        net.output(net.quantize(net.op("Conv", [net.dq(x), constant]), Y))
         return net.model()
 
     return build
 
 
-def _dense(second: Callable[[Net], str], **attributes: Any) -> Callable[[], ModelProto]:
+def dense(second: Callable[[Net], str], **attributes: Any) -> Callable[[], ModelProto]:
     def build() -> ModelProto:
         net = Net()
         x = net.input((4,), X)
@@ -216,7 +218,7 @@ def _bias(scale: float) -> Callable[[], ModelProto]:
     return build
 
 
-def _pool(kind: str, shape: tuple[int, ...] = (2, 4, 4), **attributes: Any) -> Callable[[], ModelProto]:
+def pool(kind: str, shape: tuple[int, ...] = (2, 4, 4), **attributes: Any) -> Callable[[], ModelProto]:
     def build() -> ModelProto:
         net = Net()
         x = net.input(shape, X)
@@ -224,6 +226,42 @@ def _pool(kind: str, shape: tuple[int, ...] = (2, 4, 4), **attributes: Any) -> C
         return net.model()
 
     return build
+
+
+def _resize(mode: str) -> Callable[[], ModelProto]:
+    def build() -> ModelProto:
+        net = Net()
+        x = net.input((2, 4, 4), X)
+        made = net.op("Resize", [net.dq(x), "", net.const(np.float32([1, 1, 2, 2]))], mode=mode)
+        net.output(net.quantize(made, Y))
+        return net.model()
+
+    return build
+
+
+def _cast(target: int) -> Callable[[], ModelProto]:
+    def build() -> ModelProto:
+        net = Net()
+        made = net.op("Cast", [net.dq(net.input((4,), X))], to=target)
+        net.outputs.append(helper.make_tensor_value_info(made, target, None))
+        return net.model()
+
+    return build
+
+
+def _normalization() -> ModelProto:
+    net = Net()
+    stats = [net.const(np.ones(2, np.float32)) for _ in range(4)]
+    made = net.op("BatchNormalization", [net.dq(net.input((2, 4, 4), X)), *stats], training_mode=1)
+    net.output(net.quantize(made, Y))
+    return net.model()
+
+
+def _gather() -> ModelProto:
+    net = Net()
+    made = net.op("Gather", [net.dq(net.input((2, 4, 4), X)), net.const(np.int64(9))], axis=1)
+    net.output(net.quantize(made, Y))
+    return net.model()
 
 
 def _qlinear_type() -> ModelProto:
@@ -252,7 +290,6 @@ ODD: dict[str, Odd] = {
     "unsupported, no name": Odd(changed(_unnamed), ("node Einsum that makes 'conv",)),
     "custom domain": Odd(_custom("my.ops", "Magic"), ("my.ops.Magic", "not supported"), "my.ops"),
     "dynamic quantization": Odd(_custom("", "DynamicQuantizeLinear"), ("DynamicQuantizeLinear",), "dynamically"),
-    "batch normalization": Odd(_custom("", "BatchNormalization"), ("BatchNormalization",), "fold it"),
     "dynamic height": Odd(_dimension(2, "height"), ("input1", "dimension 2", "height"), "make_dynamic_shape_fixed"),
     "empty dimension": Odd(_dimension(2, 0), ("dimension 2 is 0",)),
     "no rank": Odd(changed(lambda m: m.graph.input[0].type.tensor_type.shape.ClearField("dim")), ("0 dimensions",)),
@@ -266,34 +303,30 @@ ODD: dict[str, Odd] = {
     "scale zero": Odd(with_scale(0.0), ("scale is 0.0",)),
     "scale negative": Odd(with_scale(-1.0), ("scale is -1.0",)),
     "scale infinite": Odd(with_scale(float("inf")), ("scale is inf",)),
-    "scale tiny": Odd(_weights(ONES, scale=1e-45), ("not a finite float32 above 0",)),
+    "scale tiny": Odd(weights(ONES, scale=1e-45), ("not a finite float32 above 0",)),
     "scale at run time": Odd(_run_time_scale, ("'factor'", "computed at run time")),
     "int16": Odd(_of_type(np.int16), ("int16", "int8 and uint8"), "QInt8"),
-    "activation per channel": Odd(_per_channel_activation, ("per channel", "2 scales"), "per tensor"),
-    "float model": Odd(_float_model, ("(Conv)", "computes in float"), "quantize_static"),
-    "float between": Odd(_float_between, ("(Conv)", "stays float", "(Conv) without"), "quantize_static"),
-    "float output": Odd(_float_output, ("(Conv)", "no QuantizeLinear follows"), "quantize_static"),
-    "two quantizations": Odd(_two_quantizations, ("'input1'", "2 ways")),
-    "weights do not fit": Odd(
-        _weights(np.tile(np.uint8([0, 255]), 3).reshape(3, 2, 1, 1), np.uint8(100)), ("-100 to 155", "int8"), "QInt8"
-    ),
-    "weights along inputs": Odd(_weights(ONES, None, [0.1, 0.2], 1), ("along axis 1", "axis 0")),
-    "weights of type int32": Odd(_weights(ONES.astype(np.int32)), ("int32", "int8 and uint8")),
+    "activation per channel": Odd(_per_channel_activation, ("int8", "2 scales"), "per tensor"),
+    "float model": Odd(_float_model, ("not quantized", "bytes of flash", "bytes of RAM"), "--float"),
+    "float model, calibration": Odd(_float_model, ("in float32",), "--calibrate"),
+    "QONNX": Odd(_custom("qonnx.custom_op.general", "Quant"), ("qonnx.custom_op.general.Quant",), "QCDQ"),
+    "dynamic product": Odd(_custom("", "MatMulInteger"), ("(MatMulInteger)",), "quantize_static"),
+    "resize linear": Odd(_resize("linear"), ("(Resize)", "mode is 'linear'"), "nearest"),
+    "cast to int32": Odd(_cast(TensorProto.INT32), ("(Cast)", "float32 to int32", "at run time")),
+    "batch norm in training": Odd(_normalization, ("(BatchNormalization)", "training_mode"), "model.eval()"),
+    "gather outside": Odd(_gather, ("(Gather)", "indices reach from 9 to 9", "has 2")),
     "bias scale": Odd(_bias(0.5), ("bias scale 0.5", "0.0002")),
-    "weights at run time": Odd(_dense(lambda n: n.dq(n.input((3,), X)), transB=0), ("do not fit together",)),
-    "alpha negative": Odd(_dense(lambda n: n.dq_const(np.ones((4, 3), np.int8), 0.1), alpha=-1.0), ("alpha is -1.0",)),
-    "float weights": Odd(_dense(lambda n: n.const(np.ones((4, 3), np.float32))), ("weights", "not quantized")),
-    "kernel larger than image": Odd(_pool("MaxPool", kernel_shape=[9, 9]), ("larger than the padded input",)),
-    "kernel missing": Odd(_pool("MaxPool"), ("kernel_shape is missing",)),
-    "kernel of one size": Odd(_pool("AveragePool", kernel_shape=[2]), ("kernel_shape is [2]",)),
-    "pads as large as kernel": Odd(_pool("MaxPool", kernel_shape=[2, 2], pads=[2, 0, 0, 0]), ("pads [2, 0, 0, 0]",)),
-    "pool of three dimensions": Odd(_pool("MaxPool", (2, 8), kernel_shape=[2]), ("3 dimensions",)),
+    "weights at run time": Odd(dense(lambda n: n.dq(n.input((3,), X)), transB=0), ("do not fit together",)),
+    "kernel larger than image": Odd(pool("MaxPool", kernel_shape=[9, 9]), ("larger than the padded input",)),
+    "kernel missing": Odd(pool("MaxPool"), ("kernel_shape is missing",)),
+    "kernel of one size": Odd(pool("AveragePool", kernel_shape=[2]), ("kernel_shape is [2]",)),
+    "pads as large as kernel": Odd(pool("MaxPool", kernel_shape=[2, 2], pads=[2, 0, 0, 0]), ("pads [2, 0, 0, 0]",)),
     "strides zero": Odd(_attribute("strides", [0, 1]), ("strides is [0, 1]",)),
     "strides as text": Odd(_attribute("strides", "2"), ("strides",)),
     "pads negative": Odd(_attribute("pads", [-1, 0, 0, 0]), ("pads are [-1, 0, 0, 0]",)),
     "group does not divide": Odd(_attribute("group", 3), ("group 3",)),
     "auto_pad unknown": Odd(_attribute("auto_pad", "SOME"), ("auto_pad is SOME",)),
     "zero point of another type": Odd(_qlinear_type, ("(QLinearConv)", "int8", "uint8")),
-    "axis out of range": Odd(_pool("Softmax", axis=7), ("axis 7",)),
-    "perm wrong": Odd(_pool("Transpose", perm=[0, 1, 1, 2]), ("perm [0, 1, 1, 2]",)),
+    "axis out of range": Odd(pool("Softmax", axis=7), ("axis 7",)),
+    "perm wrong": Odd(pool("Transpose", perm=[0, 1, 1, 2]), ("perm [0, 1, 1, 2]",)),
 }

@@ -17,7 +17,7 @@ from onnxino_converter.refusal import QUANTIZE_HINT, refusal
 def fuse_conv(pattern: Pattern) -> list[Node]:
     node = pattern.head
     x = pattern.activation(node.input(0))
-    weights = pattern.operand(node.input(1))
+    weights = pattern.weight_operand(node.input(1))
     if weights is None:
         raise refusal(
             node.describe(), f"the weights ('{node.input(1).name}') are not quantized", "int8 weights", QUANTIZE_HINT

@@ -121,7 +121,7 @@ def _operands(pattern: Pattern, node: Node) -> tuple[Operand, Operand]:
     x = pattern.operand(node.input(0))
     if x is None:
         raise pattern.float_input(node.input(0))
-    weights = pattern.operand(node.input(1))
+    weights = pattern.weight_operand(node.input(1)) if node.op == "Gemm" else pattern.operand(node.input(1))
     if weights is None or weights.constant is None:
         found = "are not quantized" if node.input(1).constant is not None else "are computed at run time"
         raise refusal(

@@ -150,7 +150,7 @@ def _int8_weights(islands: Islands, node: Node, value: Value, channel: int) -> t
         return None
     try:
         return operand.weights(node, channel)
-    except ConvertError:  # they do not fit int8, or have other axes
+    except ConvertError:  # of other types, or along other axes
         return None
 
 
@@ -162,7 +162,7 @@ def _full(islands: Islands, value: Value) -> Array:
 
 def _weights(islands: Islands, node: Node, value: Value, channel: int) -> tuple[Array, Floats | None]:
     small = _int8_weights(islands, node, value, channel)
-    if small is not None:
+    if small is not None and small[0].dtype == np.int8:
         return small[0], collapse(small[1])
     array = islands.constant(value)
     if array is None:

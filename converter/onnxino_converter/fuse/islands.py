@@ -204,6 +204,13 @@ def _quantize(islands: Islands, node: Node) -> list[Node]:
         q = Quantization(float(scale[0]), int(zero[0]), zero.dtype == np.uint8)
         node.output.quantization = q
         return _one(node, floats.QuantizeSpec(q), [x], "Quantize")
+    if node.output in islands.graph.output_values():
+        raise refusal(
+            f"graph output '{node.output.name}'",
+            f"it is of type {zero.dtype} with {np.unique(scale).size} scales",
+            "8-bit outputs quantized per tensor, float32 outputs behind a DequantizeLinear",
+            "add a DequantizeLinear, or quantize activations per tensor to 8 bits (QuantType.QInt8)",
+        )
     if any(user.op != "DequantizeLinear" for user in islands.users.get(node.output, [])):
         reader = next(u for u in islands.users[node.output] if u.op != "DequantizeLinear")
         raise refusal(

@@ -63,8 +63,9 @@ class Operand:
             self.value.quantization = q
         return q
 
-    def weights(self, node: Node, channel_axis: int) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
-        """int8 weights with their zero points subtracted, and one scale or one per channel."""
+    def weights(self, node: Node, channel_axis: int) -> tuple[NDArray[Any], NDArray[np.float32]]:
+        """Weights with their zero points subtracted, int8 or (passes/narrow_weights.py) int16, and one scale or one
+        per channel."""
         where = node.describe()
         array = self.constant
         if array is None:
@@ -85,14 +86,8 @@ class Operand:
         broadcast = [1] * array.ndim
         broadcast[channel_axis] = self.zero_point.size
         shifted = array.astype(np.int32) - self.zero_point.astype(np.int32).reshape(broadcast)
-        if shifted.min() < -128 or shifted.max() > 127:
-            raise refusal(
-                where,
-                f"the weights less their zero point reach from {shifted.min()} to {shifted.max()}",
-                "weights that fit int8 after their zero point is subtracted",
-                "quantize the weights as int8, symmetric (weight_type=QuantType.QInt8)",
-            )
-        return shifted.astype(np.int8), self.scale
+        narrow = shifted.min() >= -128 and shifted.max() <= 127
+        return shifted.astype(np.int8 if narrow else np.int16), self.scale
 
 
 @dataclass
@@ -120,6 +115,19 @@ class Pattern:
             return None
         operand = operand_of(node)
         return operand if operand.constant is not None or held(operand.scale, operand.zero_point) else None
+
+    def weight_operand(self, value: Value) -> Operand | None:
+        """Weights behind a DequantizeLinear; float ones as ONNX Runtime quantizes them between quantized tensors."""
+        if value.constant is None or value.constant.dtype != F32 or not np.all(np.isfinite(value.constant)):
+            return self.operand(value)
+        low, high = F32(min(value.constant.min(), 0)), F32(max(value.constant.max(), 0))
+        scale = F32(1) if low == high else F32((high - low) / F32(255))
+        if not np.isfinite(scale) or scale <= 0:
+            return None
+        zero = np.rint(np.clip(F32(-128) - low / scale, F32(-128), F32(127))).astype(np.int8)
+        stored = np.clip(np.rint(value.constant / scale) + F32(zero), -128, 127).astype(np.int8)
+        made = Value(f"{value.name}_quantized", value.shape, stored.dtype, stored)
+        return Operand(made, np.asarray([scale], F32), np.asarray([zero], np.int8))
 
     def activation(self, value: Value) -> Operand:
         """The same, where anything else is refused."""

@@ -11,6 +11,7 @@ from onnxino_converter.importer.constants import evaluate
 from onnxino_converter.importer.context import Context, RawNode
 from onnxino_converter.importer.handlers import DOMAINS, supported
 from onnxino_converter.ir import Graph, PortInfo, Shape, Value
+from onnxino_converter.refusal import QUANTIZE_HINT
 
 if TYPE_CHECKING:
     from onnx import GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto
@@ -232,7 +233,12 @@ def _raw(context: Context, node: NodeProto, opsets: dict[str, int]) -> RawNode:
 def _unsupported(raw: RawNode, node: NodeProto) -> ConvertError:
     hint = None
     if raw.op in ("DynamicQuantizeLinear", "MatMulInteger", "ConvInteger", "DynamicQuantizeMatMul"):
-        hint = "the model is quantized dynamically; quantize it statically (onnxruntime.quantization.quantize_static)"
+        hint = "the model is quantized dynamically: scales depend on the input; " + QUANTIZE_HINT
+    elif raw.op == "Quant" or raw.domain.startswith("qonnx"):
+        hint = (
+            "this is QONNX: export the model again in QCDQ style, with QuantizeLinear and DequantizeLinear: "
+            "brevitas.export.export_onnx_qcdq(model, args=example, export_path='model.onnx')"
+        )
     elif raw.domain not in DOMAINS:
         hint = f"operators of domain '{raw.domain}' cannot be converted; export with standard ONNX operators"
     return raw.refuse("the operator is not supported", supported(), hint)

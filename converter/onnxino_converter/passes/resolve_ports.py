@@ -30,8 +30,9 @@ def resolve_ports(graph: Graph) -> bool:
         elif port.value.dtype == np.int64 and port.value.constant is None:
             continue
         elif str(port.value.dtype) not in ("int8", "uint8"):
-            supported = "float32, int8, uint8, int64 indices"
-            raise refusal(f"graph output '{port.name}'", f"it is of type {port.value.dtype}", supported)
+            supported = "float32, int8 and uint8, int64 indices"
+            hint = "add a DequantizeLinear, or quantize to 8 bits (QuantType.QInt8)"
+            raise refusal(f"graph output '{port.name}'", f"it is of type {port.value.dtype}", supported, hint)
         else:
             port.quantization = port.value.quantization
     graph.remove_dead()
