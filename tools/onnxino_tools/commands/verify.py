@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from onnxino.schema.model import Model
     from onnxino_tools.verify.compare import OperatorReport, VerifyReport
     from onnxino_tools.verify.run import Feeds
+    from onnxino_tools.verify.snr import SnrReport
 
 BACKENDS = ("numpy", "c", "emulator")
 
@@ -43,6 +44,11 @@ def add_arguments(parser: Parser) -> None:
         default=",".join(BACKENDS),
         metavar="B,B",
         help=f"default: {','.join(BACKENDS)}; a serial port is one, too",
+    )
+    parser.add_argument(
+        "--float-model",
+        metavar="F",
+        help="the float model that was quantized: shows the signal-to-noise ratio of every layer",
     )
     add_data(parser, required=False)
     add_preprocessing(parser)
@@ -62,6 +68,7 @@ def run(args: Namespace) -> int:
     from onnxino_tools.verify.run import load_onnx, verify
 
     proto = load_onnx(Path(args.model))
+    float_model = None if args.float_model is None else load_onnx(Path(args.float_model))
     converted = convert(args.model, float=True)
     model = load_model(converted.model)
     feeds, source = _feeds(args, model)
@@ -72,12 +79,21 @@ def run(args: Namespace) -> int:
             bar.update(done)
 
         report, outputs = verify(proto, converted.model, feeds, backends, progress=progress)
+    noise = None
+    if float_model is not None:
+        from onnxino import InferenceSession
+        from onnxino_tools.verify.snr import compare_with_float
+
+        with InferenceSession(converted.model) as session:
+            noise = compare_with_float(session, proto, float_model, feeds)
     if args.save:
         _save(args.save, feeds, outputs)
     if args.json:
-        ui.out_json(as_json(report))
+        ui.out_json(as_json(report) | ({} if noise is None else {"snr": snr_as_json(noise)}))
     else:
         ui.out("\n".join(as_text(report, Path(args.model).name, source)))
+        if noise is not None:
+            ui.out("\n".join(["", *snr_as_text(noise, Path(str(args.float_model)).name)]))
     return 0 if report.kept else 1
 
 
@@ -97,6 +113,38 @@ def _save(path: str, feeds: Feeds, outputs: dict[str, Any]) -> None:
 
     arrays: dict[str, Any] = {f"inputs/{name}": array for name, array in feeds.items()} | outputs
     np.savez_compressed(path, **arrays)
+
+
+def snr_as_json(report: SnrReport) -> dict[str, Any]:
+    """Decibels by layer and output; null where not one value differs (the ratio is infinite)."""
+
+    def number(value: float) -> float | None:
+        return round(value, 3) if abs(value) != float("inf") else None
+
+    return {
+        "layers": [
+            {
+                "operator": one.operator,
+                "kernel": one.kernel,
+                "float_tensor": one.tensor,
+                "decibels": number(one.decibels),
+            }
+            for one in report.layers
+        ],
+        "outputs": {name: number(value) for name, value in report.outputs.items()},
+        "operators_not_matched": report.unmatched,
+    }
+
+
+def snr_as_text(report: SnrReport, name: str) -> list[str]:
+    """The ratios for people."""
+    rows = [["layer", "kernel", "tensor of the float model", "SNR"]]
+    rows += [[one.operator, one.kernel, one.tensor, f"{one.decibels:.1f} dB"] for one in report.layers]
+    rows += [["output", "", output, f"{value:.1f} dB"] for output, value in report.outputs.items()]
+    lines = [f"signal-to-noise ratio against {name}", *ui.table(rows, right=(3,))]
+    if report.unmatched:
+        lines.append(f"without a counterpart in the float model: {', '.join(report.unmatched)}")
+    return lines
 
 
 def as_json(report: VerifyReport) -> dict[str, Any]:

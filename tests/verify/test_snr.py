@@ -1,0 +1,137 @@
+"""verify --float-model: signal-to-noise ratios by layer, checked against a calculation by hand."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from onnxino import InferenceSession
+from onnxino.errors import InputError
+from onnxino_converter import convert
+from onnxino_tools.main import main
+from onnxino_tools.verify.snr import compare_with_float, match, snr
+
+pytest.importorskip("onnxruntime", reason="the oracle is not installed (extra 'verify')")
+FLOAT, S8 = TensorProto.FLOAT, TensorProto.INT8
+WEIGHTS = np.random.default_rng(0).integers(-127, 128, (3, 2, 1, 1)).astype(np.int8)
+SCALE = np.float32(0.01)
+
+
+def build(nodes: list[Any], constants: dict[str, Any], output: str, shape: list[int] | None = None) -> Any:
+    ports = [helper.make_tensor_value_info(n, FLOAT, s) for n, s in (("x", shape or [1, 2, 4, 4]), (output, None))]
+    tensors = [numpy_helper.from_array(np.asarray(v), k) for k, v in constants.items()]
+    graph = helper.make_graph(nodes, "g", ports[:1], ports[1:], tensors)
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+
+
+def float_model(**options: Any) -> Any:
+    nodes = [
+        helper.make_node("Conv", ["x", "w"], ["conv"]),
+        helper.make_node("Relu", ["conv"], ["relu"]),
+        helper.make_node("Sigmoid", ["relu"], ["y"]),
+    ]
+    return build(nodes, {"w": WEIGHTS.astype(np.float32) * SCALE}, "y", **options)
+
+
+def quantized_model(relu: bool = True) -> Any:
+    """Conv, Relu, Sigmoid as QDQ; without `relu` the quantization of Conv's result does what Relu did."""
+    constants: dict[str, Any] = {"w8": WEIGHTS, "ws": SCALE, "wz": np.int8(0)}
+    for name, scale, zero in (("x", 0.02, 0), ("r", 0.02, -128), ("y", 1 / 256, -128)):
+        constants |= {f"{name}s": np.float32(scale), f"{name}z": np.int8(zero)}
+    pair = [("QuantizeLinear", "x", "xq", "x"), ("DequantizeLinear", "xq", "xd", "x")]
+    last = "relu" if relu else "conv"
+    nodes = [helper.make_node(k, [i, f"{p}s", f"{p}z"], [o]) for k, i, o, p in pair]
+    nodes += [helper.make_node("DequantizeLinear", ["w8", "ws", "wz"], ["wd"])]
+    nodes += [helper.make_node("Conv", ["xd", "wd"], ["conv"])]
+    nodes += [helper.make_node("Relu", ["conv"], ["relu"])] if relu else []
+    rest = [
+        ("QuantizeLinear", last, f"{last}_QuantizeLinear_Output", "r"),
+        ("DequantizeLinear", f"{last}_QuantizeLinear_Output", "rd", "r"),
+    ]
+    nodes += [helper.make_node(k, [i, f"{p}s", f"{p}z"], [o]) for k, i, o, p in rest]
+    nodes += [helper.make_node("Sigmoid", ["rd"], ["sig"])]
+    nodes += [helper.make_node("QuantizeLinear", ["sig", "ys", "yz"], ["y_quantized"])]
+    nodes += [helper.make_node("DequantizeLinear", ["y_quantized", "ys", "yz"], ["y"])]
+    return build(nodes, constants, "y")
+
+
+def inputs(count: int = 3) -> Any:
+    return np.random.default_rng(1).uniform(-2, 2, (count, 2, 4, 4)).astype(np.float32)
+
+
+def test_snr() -> None:
+    assert snr(np.float32([1, 2]), np.float32([1, 2])) == float("inf")
+    assert snr(np.float32([3, 4]), np.float32([3, 4.5])) == pytest.approx(20)  # 25 / 0.25
+    assert snr(np.float32([0, 0]), np.float32([1, 0])) == float("-inf")
+
+
+@pytest.mark.parametrize("relu", [True, False], ids=["with Relu", "Relu in the quantization"])
+def test_layers_against_a_calculation_by_hand(relu: bool) -> None:
+    quantized, x = quantized_model(relu), inputs()
+    with InferenceSession(convert(quantized, board=None).model) as session:
+        report = compare_with_float(session, quantized, float_model(), {"x": x})
+    real = np.maximum(np.einsum("oc,bchw->bohw", WEIGHTS[:, :, 0, 0].astype(np.float64) * SCALE, x), 0)
+    on_grid = np.clip(np.rint(x / np.float32(0.02)), -128, 127) * 0.02
+    seen = np.einsum("oc,bchw->bohw", WEIGHTS[:, :, 0, 0].astype(np.float64) * SCALE, on_grid)
+    seen = np.clip(np.rint(seen / 0.02), 0, 255) * 0.02
+    by_hand = 10 * np.log10((real**2).sum() / ((real - seen) ** 2).sum())
+    layers = {one.tensor: one.decibels for one in report.layers}
+    assert layers["relu"] == pytest.approx(by_hand, abs=0.05)
+    assert layers["y"] == report.outputs["y"]
+    assert report.outputs["y"] > 20
+    assert report.unmatched == []
+
+
+def test_matching() -> None:
+    known = {"a": 1, "b": 2}
+    assert match("a", {}, known) == "a"
+    assert match("q", {"q": "b"}, known) == "b"
+    assert match("a_quantized", {}, known) == "a"
+    assert match("b_QuantizeLinear_Output", {}, known) == "b"
+    assert match("c", {"c": "d"}, known) is None
+
+
+def test_models_that_do_not_belong_together() -> None:
+    quantized = quantized_model()
+    with InferenceSession(convert(quantized, board=None).model) as session:
+        with pytest.raises(InputError, match="cannot run the float model on these inputs"):
+            compare_with_float(session, quantized, float_model(shape=[1, 2, 5, 5]), {"x": inputs()})
+        two = float_model()
+        two.graph.input.append(helper.make_tensor_value_info("z", FLOAT, [1]))
+        with pytest.raises(InputError, match="the float model has 2 inputs, the quantized one 1"):
+            compare_with_float(session, quantized, two, {"x": inputs()})
+
+
+def test_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    paths = [tmp_path / "q.onnx", tmp_path / "f.onnx"]
+    for path, model in zip(paths, (quantized_model(), float_model()), strict=True):
+        onnx.save(model, str(path))
+    arguments = ["verify", str(paths[0]), "--backends", "numpy", "--random", "2", "--float-model", str(paths[1])]
+    assert main([*arguments, "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)["snr"]
+    assert [one["float_tensor"] for one in found["layers"]] == ["relu", "y"]
+    assert found["outputs"]["y"] > 10
+    assert main(arguments) == 0
+    assert "signal-to-noise ratio against f.onnx" in capsys.readouterr().out
+    assert main([*arguments[:-1], str(tmp_path / "none.onnx")]) == 1
+    assert "none.onnx does not exist" in capsys.readouterr().err
+
+
+def test_trained_network(shared: Path) -> None:
+    """On real images the int8 network keeps its float model's signal."""
+    folder = shared / "models" / "trashnet"
+    quantized, original = (onnx.load(str(folder / f"{name}.onnx")) for name in ("base_qdq", "base"))
+    data = np.load(shared / "datasets" / "trashnet_64.npz")
+    images = data["images"][data["split"] == "test"][:16]
+    pixels = (images.astype(np.float32) / np.float32(255)).transpose(0, 3, 1, 2)
+    with InferenceSession(convert(quantized).model) as session:
+        report = compare_with_float(session, quantized, original, {"image": pixels})
+    assert len(report.layers) == len(session.model.operators)
+    assert min(one.decibels for one in report.layers) > 10
+    assert report.outputs["logits"] > 10
