@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.engine.engine_models import zoo
+from tests.engine.engine_models import float_zoo
 from tests.firmware.models import INPUT, OUTPUT, dense_model, expected_output
 
 pytest.importorskip("unicorn", reason="the emulator needs unicorn")
@@ -180,13 +180,13 @@ def test_a_repeated_inference_is_answered_but_not_run(image: bytes) -> None:
 
 
 def test_every_operator_gives_the_references_bytes_with_either_compiler(image: bytes) -> None:
-    data = encode(zoo())
+    data = encode(float_zoo())
     model = load_model(data)
     inputs = [np.random.default_rng(7).integers(-128, 128, (8, 1, 6, 5, 3)).astype(np.int8)]
     outputs = open_backend("numpy", model, data).run(inputs)
     link = _link(Machine(image, data))
     for sample in range(8):
-        found = link.infer(inputs[0][sample].tobytes(), [output[sample].size for output in outputs]).output
+        found = link.infer(inputs[0][sample].tobytes(), [output[sample].nbytes for output in outputs]).output
         assert found == b"".join(output[sample].tobytes() for output in outputs)
     assert len(link.profile()) == len(model.operators)
 
