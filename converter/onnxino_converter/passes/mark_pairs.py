@@ -7,7 +7,7 @@ Conv, Gemm and MatMul kernels and runs them in float32.
 
 from __future__ import annotations
 
-from onnxino_converter.ir import Graph
+from onnxino_converter.ir import Graph, Node
 
 
 def mark_pairs(graph: Graph) -> bool:
@@ -20,9 +20,14 @@ def mark_pairs(graph: Graph) -> bool:
         if len(readers) != 1 or readers[0].op != "DequantizeLinear":
             continue
         result = readers[0].output
-        operators = {user.attributes.get("origin", id(user)) for user in users.get(result, [])}
-        reads = len(operators) + sum(port.value is result for port in graph.outputs)
+        reads = _reads(users.get(result, [])) + sum(port.value is result for port in graph.outputs)
         if reads == 1 and not node.output.unsigned_in_ort:
             node.output.unsigned_in_ort = True
             changed = True
     return changed
+
+
+def _reads(users: list[Node]) -> int:
+    """How often the ONNX graph reads a tensor: once for each input (x * x: twice), whatever nodes one was split into."""
+    origins = [user.attributes.get("origin") for user in users]
+    return origins.count(None) + len({origin for origin in origins if origin is not None})
