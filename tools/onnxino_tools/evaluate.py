@@ -84,7 +84,7 @@ class Evaluation:
         if self.labels is None:
             return None
         done = [(int(label), i.prediction) for i, label in zip(self.done, self.labels, strict=False)]
-        size = len(self.classes) if self.classes else 1 + max((max(pair) for pair in done), default=-1)
+        size = max(len(self.classes or []), 1 + max((max(pair) for pair in done), default=-1))
         matrix = [[0] * size for _ in range(size)]
         for label, predicted in done:
             matrix[label][predicted] += 1
@@ -181,8 +181,8 @@ def match_classes(model: Model, data: Dataset) -> tuple[NDArray[np.int64] | None
             f"the data '{data.source}' has {what}, the model has {outputs} outputs",
             "is this the data set that the model was trained on?",
         )
-    if names is None:
-        names = [str(i) for i in range(needed if gives_index else outputs)]
+    if names is None and not gives_index:
+        names = [str(i) for i in range(outputs)]
     return labels, names
 
 

@@ -125,8 +125,10 @@ def report(result: Evaluation, emulated: bool) -> list[str]:
     rows.append(("link errors", f"{result.link_errors:,} recovered"))
     lines = ui.table(rows)
     confusion = result.confusion()
-    if confusion is not None and result.classes and len(confusion) <= 20:
-        lines += ["", "  confusion matrix (row: label, column: prediction)", *matrix(confusion, result.classes)]
+    if confusion is not None and len(confusion) <= 20:
+        known = result.classes or []
+        names = known + [str(i) for i in range(len(known), len(confusion))]
+        lines += ["", "  confusion matrix (row: label, column: prediction)", *matrix(confusion, names)]
     return lines
 
 
