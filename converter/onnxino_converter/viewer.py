@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from onnxino.errors import ConvertError
 from onnxino.model import dtype_of, shape_of
@@ -90,11 +91,15 @@ def _node(operator: Operator, names: list[str], initializers: list[TensorProto])
     attributes: dict[str, Any] = {"exactness": operator.exactness.name}
     first = names[int(operator.outputs[0])]
     for key, value in _flat(operator.kernel):
-        if isinstance(value, np.ndarray) and value.size > SHORT:
-            initializers.append(numpy_helper.from_array(value, f"{first}.{key}"))
+        if not isinstance(value, np.ndarray):
+            attributes[key] = value
+            continue
+        array: NDArray[Any] = np.asarray(value)  # pyright: ignore[reportUnknownArgumentType]
+        if array.size > SHORT:
+            initializers.append(numpy_helper.from_array(array, f"{first}.{key}"))
             inputs.append(f"{first}.{key}")
         else:
-            attributes[key] = value.tolist() if isinstance(value, np.ndarray) else value
+            attributes[key] = array.tolist()
     outputs = [names[int(i)] for i in operator.outputs]
     kind = type(operator.kernel).__name__
     return helper.make_node(kind, inputs, outputs, name=operator.name, domain=DOMAIN, **attributes)

@@ -5,9 +5,11 @@ All become Take nodes (an axis with known indices), Pad, Reshape and Transpose.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from onnxino_converter.importer.context import Context, RawNode, axis_of
 from onnxino_converter.ir import Node, Value
@@ -300,12 +302,20 @@ def _nearest(raw: RawNode, old: int, new: int, scale: float) -> list[int]:
             f"coordinate_transformation_mode is '{mode}'",
             "asymmetric, half_pixel, half_pixel_symmetric, pytorch_half_pixel, align_corners",
         )
-    rounders: dict[str, Any] = {
+    rounders: dict[str, Callable[[NDArray[np.float32]], NDArray[np.float32]]] = {
         "floor": np.floor,
         "ceil": np.ceil,
-        "round_prefer_floor": lambda v: np.where(v == np.floor(v) + f(0.5), np.floor(v), np.floor(v + f(0.5))),
-        "round_prefer_ceil": lambda v: np.floor(v + f(0.5)),
+        "round_prefer_floor": _half_down,
+        "round_prefer_ceil": _half_up,
     }
     if rounding not in rounders:
         raise raw.refuse(f"nearest_mode is '{rounding}'", ", ".join(rounders))
     return _list(np.clip(rounders[rounding](at.astype(f)), 0, old - 1))
+
+
+def _half_up(v: NDArray[np.float32]) -> NDArray[np.float32]:
+    return np.floor(v + np.float32(0.5))
+
+
+def _half_down(v: NDArray[np.float32]) -> NDArray[np.float32]:
+    return np.where(v == np.floor(v) + np.float32(0.5), np.floor(v), _half_up(v))

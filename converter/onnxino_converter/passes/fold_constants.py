@@ -8,6 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from onnxino_converter.arithmetic import F32
+from onnxino_converter.floats import TakeSpec
 from onnxino_converter.ir import Array, Graph, Node, Value
 
 
@@ -37,8 +38,9 @@ def _evaluate(node: Node, x: Array) -> Array | None:
         perm = node.spec.perm if node.spec is not None else node.attributes["perm"]
         return np.ascontiguousarray(x.transpose(perm))
     if node.op == "Take":
-        axis, indices = (node.attributes or vars(node.spec))["axis"], (node.attributes or vars(node.spec))["indices"]
-        return np.take(x, indices, axis)
+        if isinstance(node.spec, TakeSpec):
+            return np.take(x, node.spec.indices, node.spec.axis)
+        return np.take(x, node.attributes["indices"], node.attributes["axis"])
     if node.op == "QuantizeLinear":
         return quantize_array(x, node.attributes["scale"], node.attributes["zero_point"], node.attributes["axis"])
     return None
