@@ -6,7 +6,7 @@ JOBS ?= 2
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --editable
 C_FILES = $(shell git ls-files '*.c' '*.h')
 .DEFAULT_GOAL := help
-.PHONY: help demo test float-errors check lint fresh generate firmware format dist wheel-test clean
+.PHONY: help demo test fuzz-graphs float-errors check lint fresh generate firmware format dist wheel-test clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## /  make \1 # /p' $(MAKEFILE_LIST) | awk -F' # ' '{printf "%-20s %s\n", $$1, $$2}'
@@ -23,6 +23,9 @@ float-errors: $(VENV)/.test ## the errors of exp, log, tanh and erf over all flo
 check: lint fresh $(VENV)/.dev ## style, types, generated files, and all tests with their coverage
 	$(BIN)/python -m pytest -n $(JOBS) -q --cov --cov-report=term:skip-covered
 
+fuzz-graphs: $(VENV)/.test ## 2,000 random graphs through ONNX Runtime, NumPy and C
+	@ONNXINO_FUZZ_GRAPHS=2000 $(BIN)/python -m pytest -q tests/fuzz
+
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -31,11 +34,13 @@ lint: $(VENV)/.dev
 
 fresh: $(VENV)/.dev
 	$(BIN)/python -m onnxino.schema.generate --check
+	$(BIN)/python docs/generate_operators.py --check
 	@$(BIN)/python -c "import sys; from onnxino_tools.build import prebuilt_is_fresh as fresh; \
 	fresh() or sys.exit('error: the finished firmware image is older than its sources\nhint: make firmware')"
 
-generate: $(VENV)/.dev ## the readers in Python and C, from model.fbs
+generate: $(VENV)/.dev ## the readers in Python and C from model.fbs, and docs/operators.md
 	$(BIN)/python -m onnxino.schema.generate
+	$(BIN)/python docs/generate_operators.py
 
 firmware: $(VENV)/.dev ## the finished firmware image that is committed
 	$(BIN)/python -c "from onnxino_tools.build import update_prebuilt; print(update_prebuilt())"

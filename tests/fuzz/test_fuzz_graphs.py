@@ -1,0 +1,113 @@
+"""Random graphs: ONNX Runtime, NumPy and C agree by the rules of `onnxino verify`.
+
+ONNXINO_FUZZ_GRAPHS says how many (default 200, and always the same ones; given, new ones each time). A failure shrinks
+to a small graph, which is saved with its inputs where the message says.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from onnx import ModelProto
+
+from onnxino import InferenceSession, load_model
+from onnxino_converter import convert
+from onnxino_tools.verify.compare import OperatorReport
+from onnxino_tools.verify.oracle import Oracle
+from onnxino_tools.verify.run import verify
+from tests.converter.onnx_net import Net
+from tests.fuzz.graphs import graphs
+
+pytest.importorskip("onnxruntime", reason="the oracle is not installed (extra 'verify')")
+
+COUNT = os.environ.get("ONNXINO_FUZZ_GRAPHS")
+FOLDER = Path(tempfile.gettempdir()) / "onnxino-fuzz"
+ROWS = 4
+SETTINGS = settings(
+    max_examples=int(COUNT or 200),
+    derandomize=COUNT is None,
+    deadline=None,
+    database=None,
+    print_blob=True,
+    suppress_health_check=list(HealthCheck),
+)
+
+
+def save(model: ModelProto, feeds: dict[str, Any]) -> str:
+    """Keeps a failing graph; a smaller one that is found later overwrites it. Says where."""
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    path = FOLDER / "failing.onnx"
+    path.write_bytes(model.SerializeToString())
+    np.savez(FOLDER / "failing.npz", **feeds)
+    return f"saved: {path} with its inputs in failing.npz"
+
+
+def runs_in_onnxruntime(model: ModelProto, feeds: dict[str, Any]) -> bool:
+    """Not all that is drawn does: some of its own rewritings fail when it loads or runs the model."""
+    try:
+        Oracle(model).run({name: array[:1] for name, array in feeds.items()})
+    except Exception:  # ONNX Runtime's own exceptions have no common base
+        return False
+    return True
+
+
+def broken(operator: OperatorReport) -> bool:
+    """Whether an operator breaks what ONNX Runtime's arithmetic or its own mark promises."""
+    return not operator.kept or (operator.exactness in ("Exact", "Table") and operator.bytes_different > 0)
+
+
+def differences(model: ModelProto, feeds: dict[str, Any], backends: list[str]) -> list[str]:
+    """What is wrong with a model; [] when everything agrees."""
+    oxm = convert(model, name="random", board=None, float=True).model
+    report, _ = verify(model, oxm, feeds, backends)
+    wrong = [
+        f"{o.name} ({o.kernel}, {o.exactness}, {o.onnxruntime}): {o.bytes_different} of {o.bytes_compared} bytes "
+        f"differ, by {o.steps} at most"
+        for o in report.operators
+        if broken(o)
+    ]
+    with InferenceSession(oxm) as reference:
+        inputs = reference.to_device(feeds)
+        expected = reference.backend.run(inputs)
+    for name in set(backends) - {"numpy"}:
+        with InferenceSession(oxm, backend=name) as session:
+            found = session.backend.run(inputs)
+        for ours, theirs in zip(found, expected, strict=True):
+            if not np.array_equal(ours, theirs, equal_nan=ours.dtype.kind == "f"):
+                wrong.append(f"{name} differs from NumPy in {np.count_nonzero(ours != theirs)} of {ours.size} elements")
+    everything = len(report.operators) == len(load_model(oxm).operators)
+    if everything and all(o.integer for o in report.operators) and report.backends["numpy"].bytes_different:
+        wrong.append(f"{report.backends['numpy'].bytes_different} output bytes differ though every operator is exact")
+    return wrong
+
+
+def test_random_graphs(c_backend_missing: str | None, capsys: pytest.CaptureFixture[str]) -> None:
+    backends = ["numpy"] if c_backend_missing else ["numpy", "c"]
+    counts: Counter[str] = Counter()
+
+    @SETTINGS
+    @given(graphs())
+    def check(net: Net) -> None:
+        model, feeds = net.model(), net.random_feeds(ROWS, net.count)
+        if not runs_in_onnxruntime(model, feeds):
+            counts["refused by ONNX Runtime"] += 1
+            return
+        counts["compared"] += 1
+        counts.update(f"{net.style} {'u8' if net.unsigned else 's8'}" for _ in (0,))
+        try:
+            wrong = differences(model, feeds, backends)
+        except Exception as error:
+            raise AssertionError(f"{type(error).__name__}: {error}; {save(model, feeds)}") from error
+        assert not wrong, f"{'; '.join(wrong)}; {save(model, feeds)}"
+
+    check()
+    with capsys.disabled():
+        print("\nrandom graphs:", ", ".join(f"{count} {name}" for name, count in counts.items()))
+    assert counts["compared"] >= 0.9 * SETTINGS.max_examples
