@@ -86,7 +86,7 @@ def test_the_hook_compiles(project: Path) -> None:
 
 def test_public_functions_used_rightly_and_wrongly(api: Callable[..., str], tmp_path: Path) -> None:
     path = tmp_path / "zoo.oxm"
-    path.write_bytes(encode(em.zoo()))
+    path.write_bytes(encode(em.float_zoo()))
     assert api(path) == "ok\n"
 
 

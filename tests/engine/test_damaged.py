@@ -16,7 +16,7 @@ Driver = Callable[..., str]
 @pytest.fixture(scope="module")
 def zoo_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("zoo") / "zoo.oxm"
-    path.write_bytes(encode(em.zoo()))
+    path.write_bytes(encode(em.float_zoo()))
     return path
 
 

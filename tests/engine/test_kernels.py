@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,8 +39,9 @@ def compare(model: s.Model, batch: int = 3, low: int = -128, high: int = 127) ->
     return results[1]
 
 
-def test_every_operator_in_one_model() -> None:
-    tensors = compare(em.zoo(), batch=50)
+@pytest.mark.parametrize("zoo", [em.zoo, em.float_zoo])
+def test_every_operator_in_one_model(zoo: Callable[[], s.Model]) -> None:
+    tensors = compare(zoo(), batch=50)
     assert all(len(np.unique(t)) > 3 for t in tensors.values())
 
 
