@@ -12,7 +12,7 @@ from onnx import ModelProto, TensorProto, helper, numpy_helper
 from onnxino import load_model
 from onnxino.errors import OnnxinoError
 from onnxino.schema.codec import encode
-from onnxino.schema.model import Conv2D
+from onnxino.schema.model import Conv2D, FloatFullyConnected
 from onnxino_converter import convert
 from onnxino_tools.main import main
 from onnxino_tools.verify.oracle import Oracle, host_saturates, load
@@ -136,3 +136,49 @@ def test_a_model_that_onnxruntime_refuses_gets_its_reason() -> None:
     )
     with pytest.raises(OnnxinoError, match=r"ONNX Runtime refuses this model: .*NoSuchOperator"):
         Oracle(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8))
+
+
+def _float_model(path: Path) -> Path:
+    """Conv, Sigmoid, Gemm in float32."""
+    generator = np.random.default_rng(0)
+    arrays = {"w": generator.normal(size=(4, 2, 3, 3)), "b": generator.normal(size=(5, 64))}
+    nodes = [
+        helper.make_node("Conv", ["x", "w"], ["c"]),
+        helper.make_node("Sigmoid", ["c"], ["s"]),
+        helper.make_node("Flatten", ["s"], ["f"]),
+        helper.make_node("Gemm", ["f", "b"], ["y"], transB=1),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "float",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 2, 6, 6])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, [1, 5])],
+        [numpy_helper.from_array(array.astype(np.float32), name) for name, array in arrays.items()],
+    )
+    path.write_bytes(
+        helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8).SerializeToString()
+    )
+    return path
+
+
+def test_a_float_model_is_compared_by_its_largest_difference(tmp_path: Path) -> None:
+    path = _float_model(tmp_path / "float.onnx")
+    oxm = convert(path, float=True).model
+    report, _ = verify(load(path), oxm, random_feeds(load_model(oxm), 3), ["numpy", "c"])
+    assert report.kept
+    for backend in report.backends.values():
+        assert (backend.bytes_compared, backend.floats_compared, backend.reference_different) == (0, 15, 0)
+        assert 0 < backend.largest < 1e-5
+    assert sum(operator.floats_compared for operator in report.operators) > 0
+
+
+def test_a_wrong_float_bias_is_found(tmp_path: Path) -> None:
+    path = _float_model(tmp_path / "float.onnx")
+    model = load_model(convert(path, float=True).model)
+    wrong = model.operators[-1]
+    assert isinstance(wrong.kernel, FloatFullyConnected)
+    wrong.kernel.bias = wrong.kernel.bias + np.float32(0.1)
+    report, _ = verify(load(path), encode(model), random_feeds(model, 2), ["numpy"])
+    assert not report.kept
+    assert [operator.name for operator in report.operators if not operator.kept] == [wrong.name]
+    assert report.backends["numpy"].largest == pytest.approx(0.1, rel=1e-3)
