@@ -232,6 +232,17 @@ def _norm(b: Builder) -> None:
     b.output(b.op("BatchNormalization", [b.input((1, 3, 4, 5)), *stats]))
 
 
+@case("LayerNormalization")
+def _layer_norm(b: Builder) -> None:
+    b.output(b.op("LayerNormalization", [b.input((2, 3, 8)), b.const(b.weights((8,))), b.const(b.weights((8,), 3))]))
+
+
+@case("InstanceNormalization")
+def _instance_norm(b: Builder) -> None:
+    inputs = [b.input((1, 3, 4, 5)), b.const(b.weights((3,))), b.const(b.weights((3,), 3))]
+    b.output(b.op("InstanceNormalization", inputs))
+
+
 @case("Pad, Conv")
 def _pad_conv(b: Builder) -> None:
     padded = b.op("Pad", [b.input((1, 3, 6, 6)), b.const(np.asarray([0, 0, 1, 2, 0, 0, 3, 0], np.int64))])

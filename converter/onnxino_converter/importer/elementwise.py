@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from onnxino_converter.importer.context import FLOAT, Context, RawNode, axis_of, broadcast
-from onnxino_converter.ir import Array, Node, Value
+from onnxino_converter.ir import Array, Value
 
 # attribute defaults of the unary operators whose result on 256 values becomes a table
 UNARY: dict[str, dict[str, float]] = {
@@ -90,32 +90,6 @@ def variadic(context: Context, raw: RawNode) -> None:
         context.emit(raw, [made, divisor], made.shape, op="Div")
     else:
         context.define(raw, made)
-
-
-def batch_normalization(context: Context, raw: RawNode) -> None:
-    """y = (x - mean) * (scale / sqrt(variance + epsilon)) + shift, as a Mul and an Add with constants per channel."""
-    x = raw.input(0)
-    if raw.int("training_mode", 0):
-        raise raw.refuse("training_mode is set", "inference", "export the model in evaluation mode: model.eval()")
-    names = ("scale", "bias", "mean", "variance")
-    scale, shift, mean, variance = (raw.constant(i + 1, n).astype(np.float64) for i, n in enumerate(names))
-    factor = scale / np.sqrt(variance + raw.float("epsilon", 1e-5))
-    affine(context, raw, x, factor, shift - mean * factor)
-
-
-def affine(context: Context, raw: RawNode, x: Value, factor: Array, shift: Array) -> None:
-    """x * factor + shift with one value for each channel of axis 1."""
-    if len(x.shape) < 2 or factor.size != x.shape[1]:
-        raise raw.refuse(f"{factor.size} values for an input of shape {list(x.shape)}", "one for each channel")
-    along = (1, -1, *(1,) * (len(x.shape) - 2))
-    name = raw.outputs[0]
-    values: list[Value] = []
-    for what, array in (("factor", factor), ("shift", shift)):
-        constant = array.astype(np.float32).reshape(along)
-        values.append(Value(f"{name}_{what}", constant.shape, constant.dtype, constant))
-    product = Value(f"{name}_scaled", x.shape, x.dtype)
-    context.nodes.append(Node("Mul", raw.name, [x, values[0]], [product], {"affine": True}))
-    context.emit(raw, [product, values[1]], x.shape, op="Add", affine=True)
 
 
 def cast(context: Context, raw: RawNode) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from onnxino_converter.importer import elementwise, movement, qlinear, reduction, selection, spatial
+from onnxino_converter.importer import elementwise, movement, normalization, qlinear, reduction, selection, spatial
 from onnxino_converter.importer.context import Context, RawNode
 
 Handler = Callable[[Context, RawNode], None]
@@ -38,13 +38,15 @@ ONNX: dict[str, Handler] = {
     "Unsqueeze": movement.unsqueeze,
     "ArgMax": reduction.arg,
     "ArgMin": reduction.arg,
-    "BatchNormalization": elementwise.batch_normalization,
+    "BatchNormalization": normalization.batch_normalization,
     "Cast": elementwise.cast,
     "DepthToSpace": selection.depth_to_space,
     "Expand": selection.expand,
     "Gather": selection.gather,
     "Gelu": elementwise.gelu,
     "GlobalMaxPool": spatial.in_two_dimensions(spatial.global_max_pool, (0,)),
+    "InstanceNormalization": normalization.instance_normalization,
+    "LayerNormalization": normalization.layer_normalization,
     "LogSoftmax": elementwise.softmax,
     "Max": elementwise.variadic,
     "Mean": elementwise.variadic,

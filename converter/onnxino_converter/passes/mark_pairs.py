@@ -28,6 +28,6 @@ def mark_pairs(graph: Graph) -> bool:
 
 
 def _reads(users: list[Node]) -> int:
-    """How often the ONNX graph reads a tensor: once for each input (x * x: twice), whatever nodes one was split into."""
+    """How often the ONNX graph reads a tensor: once for each input (x * x: twice), whatever one node was split into."""
     origins = [user.attributes.get("origin") for user in users]
     return origins.count(None) + len({origin for origin in origins if origin is not None})
