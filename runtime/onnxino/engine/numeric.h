@@ -124,6 +124,21 @@ static inline void onx_finish(const onx_requantizer *r, void *y, size_t channel,
         ((int8_t *)y)[channel] = onx_requantize(acc, scale, r->low, r->high, r->zero_point);
 }
 
+/* The same for channels m to m + 3. Fields are read before y is written, which the compiler must take for them. */
+static inline void onx_finish4(const onx_requantizer *r, void *y, size_t m, const uint32_t acc[4])
+{
+    const float *scale = r->scale + m * r->step;
+    size_t step = r->step;
+    float low = r->low, high = r->high;
+    int32_t zero_point = r->zero_point;
+    if (r->is_float)
+        for (size_t i = 0; i < 4u; i++)
+            ((float *)y)[m + i] = (float)(int32_t)acc[i] * scale[i * step];
+    else
+        for (size_t i = 0; i < 4u; i++)
+            ((int8_t *)y)[m + i] = onx_requantize((int32_t)acc[i], scale[i * step], low, high, zero_point);
+}
+
 /* clamp(rint(v) - offset) for v that holds the zero point in the domain, as low and high are. */
 static inline int8_t onx_round_domain(float v, float low, float high, int32_t domain_offset)
 {

@@ -49,11 +49,10 @@ static ONX_APART void onx_conv_four(const onx_conv *c, const onx_conv_window *v,
     const int32_t *bias = c->bias + m;
     uint32_t acc[4] = { (uint32_t)bias[0], (uint32_t)bias[1], (uint32_t)bias[2], (uint32_t)bias[3] };
     onx_dot4(acc, x, filter + v->skipped, c->filter, &v->patch);
-    for (size_t i = 0; i < 4u; i++) {
-        if (v->needs_padding)
+    if (v->needs_padding)
+        for (size_t i = 0; i < 4u; i++)
             acc[i] += c->padding * onx_conv_outside(c, filter + i * c->filter, v->kernel_h, v->rows, v->columns);
-        onx_finish(&c->requantizer, y, m + i, (int32_t)acc[i]);
-    }
+    onx_finish4(&c->requantizer, y, m, acc);
 }
 
 /* Output channel m. */

@@ -75,7 +75,8 @@ static ONX_APART void onx_depthwise_four(const onx_depthwise *d, const onx_insid
     if (inside->needs_padding)
         onx_depthwise_outside(d, inside, d->weights + m, outside);
     for (size_t i = 0; i < 4u; i++)
-        onx_finish(&d->requantizer, y, m + i, (int32_t)(acc[i] + d->padding * outside[i]));
+        acc[i] += d->padding * outside[i];
+    onx_finish4(&d->requantizer, y, m, acc);
 }
 
 /* Output channel m, any multiplier. */

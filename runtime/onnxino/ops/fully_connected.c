@@ -23,8 +23,7 @@ static void onx_fully_connected_run(const onx_call *call)
             for (size_t i = 0; i < 4u; i++)
                 acc[i] = (uint32_t)bias.data[n + i];
             onx_dot4(acc, x, w, depth, &patch);
-            for (size_t i = 0; i < 4u; i++)
-                onx_finish(&q, y, n + i, (int32_t)acc[i]);
+            onx_finish4(&q, y, n, acc);
         }
         for (; n < bias.count; n++, w += depth) {
             uint32_t acc = onx_dot((uint32_t)bias.data[n], x, w, &patch);
