@@ -159,9 +159,9 @@ def _next(task: Task, seconds: float) -> None:
     ui.talk(f"Done in {seconds:.0f} s: the board computed exactly the bytes of the reference.")
     ui.talk("What next:")
     rows = [
-        ("onnxino convert YOUR_MODEL.onnx -o out", "your own quantized model (docs/converting.md)"),
-        (f"onnxino verify {task.model}", "against ONNX Runtime, operator by operator"),
-        ("onnxino serial-eval --port /dev/ttyACM0 ...", "the same on the real board"),
+        ("your own model", "onnxino convert YOUR_MODEL.onnx -o out"),
+        ("compare with ONNX Runtime", f"onnxino verify {task.model}"),
+        ("the same on a real board", "onnxino serial-eval --port PORT --model MODEL.oxm --data DATA.npz"),
     ]
     for line in ui.table(rows):
         ui.talk(line)
