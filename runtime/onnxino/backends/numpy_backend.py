@@ -11,9 +11,8 @@ from onnxino.model import lifetimes, root, shape_of, tensor_bytes
 from onnxino.ops import OPERATORS
 from onnxino.schema.model import Model
 
-CHUNK_BYTES = (
-    1 << 22
-)  # of the largest activation over all samples of a piece; float32 and indices take up to 8 times that
+# Of the largest activation over all samples of a piece; float32 and indices take up to 8 times that.
+CHUNK_BYTES = 1 << 22
 
 
 class NumpyBackend:
