@@ -120,11 +120,16 @@ def test_time_passes_as_on_the_wall(program: Callable[..., Any], where: dict[str
 
 
 def test_a_fault_ends_it(program: Callable[..., Any], where: dict[str, Any]) -> None:
-    with pytest.raises(EmulatorFault, match="EasyDMA"), serving(Machine(program("uart_misuse", "CASE=1").image), **where):
+    with (
+        pytest.raises(EmulatorFault, match="EasyDMA"),
+        serving(Machine(program("uart_misuse", "CASE=1").image), **where),
+    ):
         time.sleep(0.5)
 
 
-@pytest.mark.parametrize(("address", "error"), [("nonsense", InputError), ("127.0.0.1:99999", InputError), ("203.0.113.1:1", LinkError)])
+@pytest.mark.parametrize(
+    ("address", "error"), [("nonsense", InputError), ("127.0.0.1:99999", InputError), ("203.0.113.1:1", LinkError)]
+)
 def test_wrong_addresses(program: Callable[..., Any], address: str, error: type[Exception]) -> None:
     with pytest.raises(error), serving(Machine(program("echo_polled").image), tcp=address):
         pass

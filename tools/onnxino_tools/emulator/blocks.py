@@ -28,9 +28,7 @@ class BlockDecoder:
     def __init__(self, read: Callable[[int, int], bytes], flash_wait_states: int = 0) -> None:
         import capstone
 
-        self._capstone: Any = capstone.Cs(
-            capstone.CS_ARCH_ARM, capstone.CS_MODE_THUMB + capstone.CS_MODE_MCLASS
-        )
+        self._capstone: Any = capstone.Cs(capstone.CS_ARCH_ARM, capstone.CS_MODE_THUMB + capstone.CS_MODE_MCLASS)
         self._capstone.detail = True
         self._read = read
         self._wait_states = flash_wait_states

@@ -153,7 +153,9 @@ class Bus:
         def read(offset: int, size: int) -> int:
             self._engine.access()
             if size != 4 or offset & 3:
-                self.warn(f"access of {size} bytes to {peripheral.name} at 0x{peripheral.base + offset:08x}: registers are 32 bits")
+                self.warn(
+                    f"access of {size} bytes to {peripheral.name} at 0x{peripheral.base + offset:08x}: registers are 32 bits"
+                )
             value = peripheral.read(offset & ~3)
             self._engine.after_read()
             return value >> 8 * (offset & 3)
@@ -164,7 +166,9 @@ class Bus:
         def write(offset: int, size: int, value: int) -> None:
             self._engine.access()
             if size != 4 or offset & 3:
-                self.warn(f"access of {size} bytes to {peripheral.name} at 0x{peripheral.base + offset:08x}: registers are 32 bits")
+                self.warn(
+                    f"access of {size} bytes to {peripheral.name} at 0x{peripheral.base + offset:08x}: registers are 32 bits"
+                )
             peripheral.write(offset & ~3, value & 0xFFFFFFFF)
 
         return self._guard_write(write)

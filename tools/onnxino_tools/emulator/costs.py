@@ -23,16 +23,16 @@ from typing import Any
 
 REFILL = 2  # cycles to refill the pipeline after a taken branch
 
-_LOADS = frozenset("ldr ldrb ldrh ldrsb ldrsh ldrt ldrbt ldrht ldrsbt ldrsht ldrex ldrexb ldrexh".split())
-_STORES = frozenset("str strb strh strt strbt strht strex strexb strexh".split())
+_LOADS = frozenset(["ldr", "ldrb", "ldrh", "ldrsb", "ldrsh", "ldrt", "ldrbt", "ldrht", "ldrsbt", "ldrsht", "ldrex", "ldrexb", "ldrexh"])
+_STORES = frozenset(["str", "strb", "strh", "strt", "strbt", "strht", "strex", "strexb", "strexh"])
 _PAIRS = frozenset(["ldrd", "strd"])
 _FLOAT_MEMORY = frozenset(["vldr", "vstr"])
 _MULTIPLE = ("ldm", "stm", "vldm", "vstm", "push", "pop", "vpush", "vpop")
-_FUSED = frozenset("vmla vmls vfma vfms vnmla vnmls vfnma vfnms".split())
-_FLOAT_RESULT = _FUSED | frozenset("vadd vsub vmul vnmul vdiv vsqrt vcvt vcvtr vcvtb vcvtt".split())
-_NO_RESULT = frozenset("it cmp cmn tst teq nop".split())
-_BRANCHES = frozenset("b bl bx blx cbz cbnz tbb tbh".split())
-_FLAG_SETTING = frozenset("add sub mov and orr eor lsl lsr asr ror rsb bic mvn adc sbc mul orn rrx".split())
+_FUSED = frozenset(["vmla", "vmls", "vfma", "vfms", "vnmla", "vnmls", "vfnma", "vfnms"])
+_FLOAT_RESULT = _FUSED | frozenset(["vadd", "vsub", "vmul", "vnmul", "vdiv", "vsqrt", "vcvt", "vcvtr", "vcvtb", "vcvtt"])
+_NO_RESULT = frozenset(["it", "cmp", "cmn", "tst", "teq", "nop"])
+_BRANCHES = frozenset(["b", "bl", "bx", "blx", "cbz", "cbnz", "tbb", "tbh"])
+_FLAG_SETTING = frozenset(["add", "sub", "mov", "and", "orr", "eor", "lsl", "lsr", "asr", "ror", "rsb", "bic", "mvn", "adc", "sbc", "mul", "orn", "rrx"])
 _FIXED = {"sdiv": 6, "udiv": 6, "vdiv": 14, "vsqrt": 14, "tbb": 2, "tbh": 2}
 _CONDITION = re.compile("(eq|ne|cs|hs|cc|lo|mi|pl|vs|vc|hi|ls|ge|lt|gt|le|al)$")
 _ALWAYS = (0, 15)  # capstone's condition codes for "no condition" (ARM_CC_INVALID, ARM_CC_AL)

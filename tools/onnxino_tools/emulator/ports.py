@@ -40,7 +40,9 @@ class Pty:
             import termios
             import tty
         except ImportError as error:
-            raise LinkError("this system has no ptys", "use TCP: --tcp 127.0.0.1:0, and socket://HOST:PORT as port") from error
+            raise LinkError(
+                "this system has no ptys", "use TCP: --tcp 127.0.0.1:0, and socket://HOST:PORT as port"
+            ) from error
         self._termios = termios
         self._master, self._slave = os.openpty()
         tty.setraw(self._slave)
@@ -81,12 +83,18 @@ class TcpPort:
     def __init__(self, address: str) -> None:
         host, _, number = address.rpartition(":")
         if not host or not number.isdigit() or int(number) > 65535:
-            raise InputError(f"'{address}' is no TCP address", "HOST:PORT is expected, for example 127.0.0.1:0 (0: any free port)")
+            raise InputError(
+                f"'{address}' is no TCP address", "HOST:PORT is expected, for example 127.0.0.1:0 (0: any free port)"
+            )
         host = host.strip("[]")
         try:
-            self._listener = socket.create_server((host, int(number)), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+            self._listener = socket.create_server(
+                (host, int(number)), family=socket.AF_INET6 if ":" in host else socket.AF_INET
+            )
         except OSError as error:
-            raise LinkError(f"cannot listen on {address}: {error.strerror or error}", "choose another port, or 0 for a free one") from error
+            raise LinkError(
+                f"cannot listen on {address}: {error.strerror or error}", "choose another port, or 0 for a free one"
+            ) from error
         self._listener.setblocking(False)
         bound = self._listener.getsockname()
         self.name = f"socket://{f'[{host}]' if ':' in host else host}:{bound[1]}"

@@ -13,6 +13,10 @@ from collections.abc import Callable
 from onnxino_tools.emulator.counting import CounterState
 
 _KIND = slice(1, 3)
+NOTE = (
+    "no C compiler found: cycles are counted once per model and kind of request, and repeated for the following ones "
+    "(pip install 'onnxino[toolchain]' counts them all)"
+)
 
 
 class Replay:
@@ -21,7 +25,9 @@ class Replay:
     def __init__(self, state: CounterState, hook: Callable[[bool], None]) -> None:
         self._state = state
         self._hook = hook
-        self._known: dict[bytes, list[tuple[object, int]]] = {}  # per kind: (where CYCCNT was read, cycles since the read before)
+        self._known: dict[
+            bytes, list[tuple[object, int]]
+        ] = {}  # per kind: (where CYCCNT was read, cycles since the read before)
         self._request = bytearray()
         self._kind: bytes | None = None
         self._answered = True

@@ -12,7 +12,22 @@ from onnxino_tools.emulator.blocks import BlockDecoder
 from onnxino_tools.emulator.core import Core
 from onnxino_tools.emulator.fault import EmulatorFault
 
-_ALIGNED = ("ldrd", "strd", "ldm", "stm", "vldr", "vstr", "vldm", "vstm", "ldrex", "strex", "push", "pop", "vpush", "vpop")
+_ALIGNED = (
+    "ldrd",
+    "strd",
+    "ldm",
+    "stm",
+    "vldr",
+    "vstr",
+    "vldm",
+    "vstm",
+    "ldrex",
+    "strex",
+    "push",
+    "pop",
+    "vpush",
+    "vpop",
+)
 _BYTES = ("ldrexb", "strexb", "ldrexh", "strexh")
 
 

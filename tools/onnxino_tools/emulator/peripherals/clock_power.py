@@ -24,7 +24,12 @@ class ClockPower(Peripheral):
             0x00: self._start_hfxo, 0x04: self._stop_hfxo, 0x08: self._start_lfclk, 0x0C: self._stop_lfclk,
             0x10: lambda: None, 0x78: lambda: None, 0x7C: lambda: None,
         }  # fmt: skip
-        self.writers = {0x400: self._clear_reasons, 0x51C: self._gpregret, 0x520: self._gpregret2, 0x500: self._system_off}
+        self.writers = {
+            0x400: self._clear_reasons,
+            0x51C: self._gpregret,
+            0x520: self._gpregret2,
+            0x500: self._system_off,
+        }
         self.reset_reasons = RESET_PIN
         self.gpregret = self.gpregret2 = 0
         self._hfxo = self._lfclk = False

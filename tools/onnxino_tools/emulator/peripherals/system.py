@@ -83,7 +83,14 @@ class SystemControl:
             return self.mpu.read(offset)
         if offset in (0xD18, 0xD1C, 0xD20):
             return self.nvic.system_priorities(offset)
-        fixed = {0xD00: CPUID, 0xD04: self._icsr, 0xD08: self.vtor, 0xD0C: self._aircr, 0xD88: self.cpacr, 0xDFC: self.demcr}
+        fixed = {
+            0xD00: CPUID,
+            0xD04: self._icsr,
+            0xD08: self.vtor,
+            0xD0C: self._aircr,
+            0xD88: self.cpacr,
+            0xDFC: self.demcr,
+        }
         if offset in fixed:
             value = fixed[offset]
             return value if isinstance(value, int) else value()
@@ -134,7 +141,12 @@ class SystemControl:
         return value
 
     def _write_icsr(self, value: int) -> None:
-        for bit, exception, pend in ((28, PENDSV, True), (27, PENDSV, False), (26, SYSTICK, True), (25, SYSTICK, False)):
+        for bit, exception, pend in (
+            (28, PENDSV, True),
+            (27, PENDSV, False),
+            (26, SYSTICK, True),
+            (25, SYSTICK, False),
+        ):
             if value >> bit & 1:
                 self.nvic.set_pending(exception, pend)
 

@@ -116,7 +116,7 @@ class Uarte(Peripheral):
         return True
 
     def _dma(self, what: str, pointer: int, size: int) -> bool:
-        if RAM_BASE <= pointer and pointer + size <= RAM_BASE + RAM_SIZE:
+        if pointer >= RAM_BASE and pointer + size <= RAM_BASE + RAM_SIZE:
             return True
         self.chip.fault(
             EmulatorFault(
