@@ -135,6 +135,21 @@ def _float_output() -> ModelProto:
     return net.model()
 
 
+def _float_softmax() -> ModelProto:
+    net = Net()
+    made = net.op("Softmax", [net.dq(net.input((4,), X))])
+    net.outputs.append(helper.make_tensor_value_info(made, TensorProto.FLOAT, None))
+    return net.model()
+
+
+def _float_activations() -> ModelProto:
+    net = Net()
+    net.inputs.append(helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 2, 4, 4]))
+    made = net.op("Conv", ["x", net.dq_const(np.ones((3, 2, 1, 1), np.int8), np.float32(0.1))])
+    net.outputs.append(helper.make_tensor_value_info(made, TensorProto.FLOAT, None))
+    return net.model()
+
+
 def _two_quantizations() -> ModelProto:
     net = Net()
     x = net.input((2, 4, 4), X)
@@ -272,7 +287,11 @@ ODD: dict[str, Odd] = {
     "activation per channel": Odd(_per_channel_activation, ("per channel", "2 scales"), "per tensor"),
     "float model": Odd(_float_model, ("(Conv)", "computes in float"), "quantize_static"),
     "float between": Odd(_float_between, ("(Conv)", "stays float", "(Conv) without"), "quantize_static"),
-    "float output": Odd(_float_output, ("(Conv)", "no QuantizeLinear follows"), "quantize_static"),
+    "float output": Odd(_float_output, ("(Conv)", "no QuantizeLinear follows"), "quantize the output"),
+    "float softmax at the end": Odd(_float_softmax, ("(Softmax)", "no QuantizeLinear follows"), "remove the last"),
+    "only weights are quantized": Odd(
+        _float_activations, ("(Conv)", "its input 'x' is not quantized"), "quantize_static"
+    ),
     "two quantizations": Odd(_two_quantizations, ("'input1'", "2 ways")),
     "weights do not fit": Odd(
         _weights(np.tile(np.uint8([0, 255]), 3).reshape(3, 2, 1, 1), np.uint8(100)), ("-100 to 155", "int8"), "QInt8"

@@ -14,6 +14,7 @@ FLOAT = np.dtype(np.float32)
 
 
 def integer_movement(graph: Graph) -> bool:
+    graph.remove_dead()
     borders = {port.value for port in graph.inputs}
 
     def rule(node: Node) -> list[Node] | None:
@@ -23,12 +24,7 @@ def integer_movement(graph: Graph) -> bool:
             _check_border(graph, node, borders)
             return None
         if any(value.dtype == FLOAT for value in [*node.present, *node.outputs]):
-            raise refusal(
-                node.describe(),
-                "it computes in float: its inputs or results have no QuantizeLinear and DequantizeLinear around them",
-                "operators between quantized tensors",
-                QUANTIZE_HINT,
-            )
+            raise _float_refusal(graph, node)
         if str(node.output.dtype) not in ("int8", "uint8"):
             raise refusal(node.describe(), f"it computes on {node.output.dtype}", "int8 and uint8 tensors")
         return [_with_spec(graph, node)]
@@ -64,10 +60,20 @@ def _check_border(graph: Graph, node: Node, inputs: set[Value]) -> None:
     if node.op == "QuantizeLinear" and node.input(0) not in inputs:
         raise refusal(node.describe(), f"its input '{node.input(0).name}' stays float", None, QUANTIZE_HINT)
     if node.op == "DequantizeLinear" and node.output not in graph.output_values():
-        readers = [n for n in graph.nodes if node.output in n.inputs]
-        raise refusal(
-            readers[0].describe(),
-            f"it computes in float on '{node.output.name}': no QuantizeLinear follows it",
-            "operators between quantized tensors",
-            QUANTIZE_HINT,
-        )
+        raise _float_refusal(graph, next(n for n in graph.nodes if node.output in n.inputs))
+
+
+def _float_refusal(graph: Graph, node: Node) -> Exception:
+    """Says which of the node's tensors has no QuantizeLinear and DequantizeLinear."""
+    producers = graph.producers()
+    found = f"no QuantizeLinear follows its result '{node.output.name}'"
+    for value in node.present:
+        source = producers.get(value)
+        if value.dtype == FLOAT and value.constant is None and (source is None or source.op != "DequantizeLinear"):
+            found = f"its input '{value.name}' is not quantized"
+    hint = QUANTIZE_HINT
+    if node.output in graph.output_values() and "follows" in found:
+        hint = "quantize the output, too"
+        if node.op == "Softmax":
+            hint = f"remove the last {node.op} (the largest value stays the largest), or {hint}"
+    return refusal(node.describe(), f"it computes in float: {found}", "operators between quantized tensors", hint)
