@@ -189,11 +189,7 @@ class DeviceLink:
 
     def hello(self) -> Hello:
         """Who is there, and with which model."""
-        payload = self.request(Command.HELLO, doing="waiting for its hello")
-        try:
-            return Hello.parse(payload)
-        except FrameError as error:
-            raise LinkError(f"the device's hello cannot be read: {error}") from None
+        return _parse_hello(self.request(Command.HELLO, doing="waiting for its hello"))
 
     def echo(self, data: bytes) -> bytes:
         """The same bytes, sent there and back: a test of the line."""
@@ -320,12 +316,19 @@ class DeviceLink:
         while True:
             try:
                 payload = self.request(Command.HELLO, doing="waiting for it to start again", timeout=0.2, retries=0)
-                return Hello.parse(payload)
+                return _parse_hello(payload)
             except DeviceError:
                 raise
             except LinkError:
                 if time.monotonic() > deadline:
                     raise
+
+
+def _parse_hello(payload: bytes) -> Hello:
+    try:
+        return Hello.parse(payload)
+    except FrameError as error:
+        raise LinkError(f"the device's hello cannot be read: {error}") from None
 
 
 def _unpack(form: str, answer: bytes, what: str) -> tuple[int, ...]:
