@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import shutil
 import struct
 from importlib.util import find_spec
@@ -200,6 +201,56 @@ def test_every_operator_gives_the_references_bytes_with_either_compiler(image: b
         found = link.infer(inputs[0][sample].tobytes(), [output[sample].size for output in outputs]).output
         assert found == b"".join(output[sample].tobytes() for output in outputs)
     assert len(link.profile()) == len(model.operators)
+
+
+class BadLine:
+    """A Transport that damages a share of what passes: flips, drops, doubles or adds bytes, cuts or loses frames."""
+
+    name = "bad line"
+
+    def __init__(self, inner: EmulatorTransport, share: float) -> None:
+        self.inner = inner
+        self.share = share
+        self.faults = 0
+        self.chance = random.Random(1)
+
+    def write(self, data: bytes) -> None:
+        self.inner.write(self._pass(data))
+
+    def read(self, timeout: float) -> bytes:
+        return self._pass(self.inner.read(timeout))
+
+    def close(self) -> None:
+        self.inner.close()
+
+    def _pass(self, data: bytes) -> bytes:
+        chance = self.chance
+        if not data or chance.random() >= self.share:
+            return data
+        self.faults += 1
+        at = chance.randrange(len(data))
+        before, byte, behind = data[:at], data[at], data[at + 1 :]
+        return chance.choice(
+            [
+                before + bytes([byte ^ 1 << chance.randrange(8)]) + behind,
+                before + behind,
+                before + data[at : at + 8] + data[at:],
+                before + chance.randbytes(30) + data[at:],
+                before,
+                b"",
+            ]
+        )
+
+
+def test_a_bad_line_costs_time_but_never_a_result() -> None:
+    line = BadLine(EmulatorTransport(Machine(firmware_image())), share=0.1)
+    link = DeviceLink(line, retries=10)
+    link.infer_timeout = 1.0
+    link.load_model(MODEL)
+    for sample in np.concatenate([SAMPLES] * 8):
+        assert link.infer(sample.tobytes(), [OUTPUT]).output == expected_output(MODEL, sample)
+    assert line.faults > 20
+    assert link.errors_recovered > 10
 
 
 def test_the_committed_image_infers(tmp_path: Path) -> None:
