@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 SOURCES = Path(__file__).with_name("firmware")
 _GCC = ["arm-none-eabi-gcc", "-mcpu=cortex-m4", "-mthumb", "-mfpu=fpv4-sp-d16", "-mfloat-abi=hard"]
 _ZIG = [
-    sys.executable, "-m", "ziglang", "cc", "-target", "thumb-freestanding-eabihf", "-mcpu=cortex_m4+vfp4d16sp", "-fno-sanitize=all",
-    "-Wl,-e,start",
+    sys.executable, "-m", "ziglang", "cc", "-target", "thumb-freestanding-eabihf", "-mcpu=cortex_m4+vfp4d16sp",
+    "-fno-sanitize=all", "-Wl,-e,start",
 ]  # fmt: skip
 _FLAGS = [
     "-O2",

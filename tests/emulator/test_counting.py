@@ -164,7 +164,8 @@ def test_native_without_a_compiler_is_an_error(program: Callable[..., Any], monk
 
 
 def test_costs_agree_with_the_yardstick(shared: Path, program: Callable[..., Any]) -> None:
-    """Each instruction of a program costs what the model that published figures were counted with says, FPU stalls apart."""
+    """Each instruction of a program costs what the model that published figures were counted with says, FPU stalls
+    apart."""
     path = shared / "design" / "m4_cycle_model.py"
     if not path.is_file():
         pytest.skip("the cycle model of the published figures is not there")

@@ -146,7 +146,8 @@ _SCRIPT = """
 import sys
 from pathlib import Path
 from onnxino_tools.emulator.command import emulate
-emulate(Path(sys.argv[1]).read_bytes(), tcp="127.0.0.1:0", port_file=Path(sys.argv[2]), say=lambda text: print(text, flush=True))
+image, port_file = Path(sys.argv[1]).read_bytes(), Path(sys.argv[2])
+emulate(image, tcp="127.0.0.1:0", port_file=port_file, say=lambda text: print(text, flush=True))
 print("ended well", flush=True)
 """
 

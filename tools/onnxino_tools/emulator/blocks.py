@@ -23,7 +23,8 @@ class Block:
 
 
 class BlockDecoder:
-    """Decodes blocks with capstone. `read(address, size)` gives code bytes; `flash_wait_states` are added per literal load."""
+    """Decodes blocks with capstone. `read(address, size)` gives code bytes; `flash_wait_states` are added per literal
+    load."""
 
     def __init__(self, read: Callable[[int, int], bytes], flash_wait_states: int = 0) -> None:
         import capstone

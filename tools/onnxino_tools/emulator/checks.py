@@ -1,4 +1,5 @@
-"""Looks at each block of code before its first execution: its cost, and whether the core may execute it as it is set up."""
+"""Looks at each block of code before its first execution: its cost, and whether the core may execute it as it is set
+up."""
 
 from __future__ import annotations
 

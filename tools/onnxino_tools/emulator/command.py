@@ -24,7 +24,8 @@ def emulate(
     say: Callable[[str], None] = print,
     ready: Callable[[str], None] = lambda name: None,
 ) -> None:
-    """Runs the board until SIGINT or SIGTERM. `say` gets the lines for the user (stderr), `ready` the port's name; see Machine and serve for the rest.
+    """Runs the board until SIGINT or SIGTERM. `say` gets the lines for the user (stderr), `ready` the port's name; see
+    Machine and serve for the rest.
 
     Raises InputError, LinkError, MissingExtraError, EmulatorFault.
     """

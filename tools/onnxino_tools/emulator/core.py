@@ -67,7 +67,7 @@ class Core:
 
         False when the stack lies outside of RAM: the handler is started even so, as on the chip.
         """
-        from unicorn import UcError
+        from unicorn.unicorn import UcError
 
         control, xpsr = self["control"], self["xpsr"]
         thread = self["ipsr"] == 0

@@ -185,7 +185,8 @@ def unicorn_library() -> Any:
 
 def add_block_hook(uc: Any, function: ctypes.c_void_p, user: int) -> int:
     """Registers a C function as block hook; returns its handle."""
-    from unicorn import UC_HOOK_BLOCK, UcError
+    from unicorn import UC_HOOK_BLOCK
+    from unicorn.unicorn import UcError
 
     handle = ctypes.c_size_t()
     status = unicorn_library().uc_hook_add(
@@ -217,7 +218,8 @@ def load_native() -> ctypes.CDLL:
 
 
 def make_counter(count: str, uc: Any, state: CounterState, decode: Decode) -> Counter:
-    """The counter for Machine's `count`. Raises InputError for another word, CompileError for "native" without a compiler."""
+    """The counter for Machine's `count`. Raises InputError for another word, CompileError for "native" without a
+    compiler."""
     from onnxino.errors import InputError, OnnxinoError
 
     if count not in ("auto", "native", "python", "off"):

@@ -11,6 +11,8 @@ from onnxino_tools.emulator.fault import EmulatorFault
 from onnxino_tools.emulator.memory import Memory
 from onnxino_tools.emulator.peripherals.nvic import HARDFAULT
 
+_STACKING_FAILED = 1 << 12  # CFSR.STKERR
+
 
 class FaultNote(Protocol):
     def fault(self, fault: EmulatorFault) -> None: ...
@@ -47,7 +49,11 @@ class Exceptions:
             self._note.fault(EmulatorFault("undefined", what))
             return
         nvic.take(exception)
-        self._core.enter(exception, handler, self._core["pc"], system.stack_align_8)
+        if not self._core.enter(exception, handler, self._core["pc"], system.stack_align_8):
+            system.set_fault_status(_STACKING_FAILED, 0, None)
+            if exception != HARDFAULT:
+                where = f"the stack pointer 0x{self._core['sp']:08x} is outside of RAM"
+                self._note.fault(EmulatorFault("bus", f"exception {exception} cannot be taken: {where}"))
         self._state.cycles += ENTRY_CYCLES
         self._state.taken = self._state.next = 0
 

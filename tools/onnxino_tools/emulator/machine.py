@@ -18,13 +18,13 @@ from onnxino_tools.emulator.boot import check_image, start_application
 from onnxino_tools.emulator.checks import BlockChecks
 from onnxino_tools.emulator.chip import Bus
 from onnxino_tools.emulator.core import Core
-from onnxino_tools.emulator.costs import Instruction, cost
 from onnxino_tools.emulator.counting import Counter, CounterState, make_counter, new_state
 from onnxino_tools.emulator.exceptions import Exceptions
 from onnxino_tools.emulator.fault import EmulatorFault
+from onnxino_tools.emulator.fault_desk import FaultDesk
 from onnxino_tools.emulator.memory import Memory
 from onnxino_tools.emulator.peripherals.misc import ficr, uicr
-from onnxino_tools.emulator.peripherals.nvic import HARDFAULT, SVC
+from onnxino_tools.emulator.peripherals.nvic import SVC
 from onnxino_tools.emulator.replay import NOTE, Replay
 from onnxino_tools.emulator.scheduler import CLOCK_HZ, NEVER, Scheduler
 from onnxino_tools.emulator.strict import AlignmentCheck
@@ -33,7 +33,6 @@ from onnxino_tools.emulator.watch import map_watched
 
 _NO_END = 0xF0000000  # an address that no code reaches
 _WFI, _SEV = b"\x30\xbf", b"\x40\xbf"
-_STACKING_FAILED = 1 << 12  # CFSR.STKERR
 _UNDEFINED, _SUPERVISOR, _BREAKPOINT, _EXCEPTION_RETURN = 1, 2, 7, 8  # Unicorn's interrupt numbers
 IDLE_POLLS = 32
 ACCESS_CYCLES = 8  # what a register access counts where blocks are not counted
@@ -43,13 +42,16 @@ DEVICE_ID = 0x0123_4567_89AB_CDEF
 class Machine:
     """The board, as the bootloader hands it over to the application.
 
-    `image` is linked at `board.image_address`, vectors first; `model` (an .oxm file) is placed at `board.model_address`.
-    `count`: "native" (compiled hook), "python" (slow hook), "off" (no counting, no time while the core computes), or "auto":
-    native where a C compiler is at hand, else each kind of request is counted once per model and repeated (`count_note` says so).
-    `wait_states`: cycles added for each word that is read as data from flash (docs/emulator.md says which reads are seen).
-    `baud_pacing`: bytes take their time on the wire. `elf`: for names in fault messages. `strict`: also checks the alignment of each
-    LDRD, LDM, VLDR and their kin (slow). `faults`: "raise" an EmulatorFault, or "deliver" those of the core to the firmware's HardFault
-    handler as the chip does.
+    `image` is linked at `board.image_address`, vectors first; `model` (an .oxm file) is placed at
+    `board.model_address`.
+    `count`: "native" (compiled hook), "python" (slow hook), "off" (no counting, no time while the core computes), or
+    "auto": native where a C compiler is at hand, else each kind of request is counted once per model and repeated
+    (`count_note` says so).
+    `wait_states`: cycles added for each word that is read as data from flash (docs/emulator.md says which reads are
+    seen).
+    `baud_pacing`: bytes take their time on the wire. `elf`: for names in fault messages. `strict`: also checks the
+    alignment of each LDRD, LDM, VLDR and their kin (slow). `faults`: "raise" an EmulatorFault, or "deliver" those of
+    the core to the firmware's HardFault handler as the chip does.
     Raises InputError if image or model do not fit, MissingExtraError without unicorn and capstone.
     """
 
@@ -67,17 +69,18 @@ class Machine:
         board: Board = NANO33BLE,
     ) -> None:
         try:
+            import capstone  # noqa: F401  # pyright: ignore[reportUnusedImport]
             import unicorn
+            from unicorn.unicorn import Uc, UcError
         except ImportError as error:
             raise MissingExtraError("the emulator", "emulator") from error
         check_image(image, model, board)
         self.board = board
         self.warnings: list[str] = []
-        self.uc: Any = unicorn.Uc(
+        self.uc: Any = Uc(
             unicorn.UC_ARCH_ARM, unicorn.UC_MODE_THUMB | unicorn.UC_MODE_MCLASS, unicorn.arm_const.UC_CPU_ARM_CORTEX_M4
         )
-        self._unicorn_error = unicorn.UcError
-        self._symbols = Symbols(elf)
+        self._unicorn_error = UcError
         self._state: CounterState = new_state()
         self.scheduler = Scheduler(self._state)
         self.core = Core(self.uc)
@@ -89,12 +92,13 @@ class Machine:
         self.bus = Bus(self, self.memory, self.scheduler, paced=baud_pacing)
         self._checks = BlockChecks(self, self.bus.system, self.core, self._state, self._decoder)
         self._exceptions = Exceptions(self, self.core, self.bus, self.memory, self._state)
+        self._desk = FaultDesk(self.core, self.bus, self._exceptions, self._state, self._decoder, Symbols(elf))
+        self._desk.delivers = faults == "deliver"
         self.memory.flash_write(board.image_address, image)
         if model is not None:
             self.memory.flash_write(board.model_address, model)
         self.count_note: str | None = None
         self._replay: Replay | None = None
-        self._deliver = faults == "deliver"
         self._counter = self._make_counter(count)
         self._hooked = False
         self._counting = count != "off"
@@ -107,13 +111,12 @@ class Machine:
         self._interrupt: int | None = None
         self._fault: EmulatorFault | None = None
         self._reset_reason = 0
-        self.delivered: list[EmulatorFault] = []
         self._sleeping = False
         self._sleep_left = 0
         self.resets = 0
         self._power_on()
 
-    # --- for the user -----------------------------------------------------------------------------------------------------
+    # --- for the user ---
     @property
     def instructions(self) -> int:
         """Instructions executed while blocks were counted."""
@@ -133,6 +136,11 @@ class Machine:
     def flash_reads(self) -> int:
         """Words read as data from the model region; counted only with wait states."""
         return self._state.flash_reads
+
+    @property
+    def delivered(self) -> list[EmulatorFault]:
+        """Faults that the firmware's HardFault handler got."""
+        return self._desk.delivered
 
     @property
     def counting(self) -> str:
@@ -173,9 +181,10 @@ class Machine:
     ) -> str:
         """Runs the core until something ends it, and says what.
 
-        "idle": the firmware polls for the host, or sleeps for more than `max_sleep` cycles in this call; "until": `until()` became
-        true (it is looked at when the device sent something or an event happened); "limit": the instructions or cycles (sleep
-        included) are used up. Raises EmulatorFault for what the chip would fault on.
+        "idle": the firmware polls for the host, or sleeps for more than `max_sleep` cycles in this call; "until":
+        `until()` became true (it is looked at when the device sent something or an event happened); "limit": the
+        instructions or cycles
+        (sleep included) are used up. Raises EmulatorFault for what the chip would fault on.
         """
         state = self._state
         self._sleep_left = max_sleep
@@ -191,7 +200,7 @@ class Machine:
             if end is not None:
                 end.cancel()
 
-    # --- the loop ---------------------------------------------------------------------------------------------------------
+    # --- the loop ---
     def _step(self, until: Callable[[], bool] | None, end: int) -> str | None:
         state = self._state
         state.stop = state.flags = 0
@@ -246,11 +255,14 @@ class Machine:
             self._exception(self._interrupt)
         elif error is not None:
             self._engine_error(error)
-        elif state.stop != 2 and self._before_pc() == _WFI:
+        elif not self._stopped_at_block() and self._before_pc() == _WFI:
             self._sleep()
         self._checks.after_block()
         if self._fault is not None:
             self._raise()
+
+    def _stopped_at_block(self) -> bool:
+        return self._state.stop == 2  # set by the hook, or where a register was read
 
     def _sleep(self) -> None:
         self._sleeping = True
@@ -292,7 +304,7 @@ class Machine:
         self._interrupt = number
         self.uc.emu_stop()
 
-    # --- reset ------------------------------------------------------------------------------------------------------------
+    # --- reset ---
     def _soft_reset(self) -> None:
         reason, self._reset_reason = self._reset_reason, 0
         self.bus.power.reset_reasons |= reason
@@ -316,7 +328,7 @@ class Machine:
         self._set_hook(True)
         self._state.taken = self._state.next = self._state.flags = 0
 
-    # --- counting ---------------------------------------------------------------------------------------------------------
+    # --- counting ---
     def _make_counter(self, count: str) -> Counter:
         counter = make_counter(count, self.uc, self._state, self._checks.decode)
         if count == "auto" and counter.kind == "python":
@@ -344,7 +356,7 @@ class Machine:
             self._counter.forget()
             self.uc.ctl_remove_cache(0, 0x100000)
 
-    # --- Engine, for the bus ----------------------------------------------------------------------------------------------
+    # --- Engine, for the bus ---
     def request_stop(self) -> None:
         if not self._state.stop:
             self._state.stop = 1
@@ -355,34 +367,11 @@ class Machine:
         self.request_stop()
 
     def _raise(self) -> None:
-        """Raises the fault that was noted, or starts the firmware's HardFault handler."""
+        """Raises the fault that was noted, unless it is delivered to the firmware."""
         fault = self._fault
         assert fault is not None
-        registers = self.core.registers()
-        self._uncount(fault, registers["pc"])
-        fault.located(registers, self._symbols.name)
-        if not self._deliver or fault.status is None:
-            raise fault
-        if HARDFAULT in self.bus.nvic.active:
-            fault.message = f"fault inside of the HardFault handler, the core locks up: {fault.message}"
-            raise fault
+        self._desk.handle(fault, self._hooked)
         self._fault = None
-        self.delivered.append(fault)
-        self.bus.system.set_fault_status(fault.status, 1 << 30, fault.address)
-        self._exceptions.enter(HARDFAULT)
-
-    def _uncount(self, fault: EmulatorFault, pc: int) -> None:
-        """Takes back the instructions of a block that were counted when it began but not executed."""
-        state = self._state
-        if not self._hooked or fault.kind in ("fpu-disabled", "execute-never") or not state.address <= pc < state.next:
-            return
-        rest = self._decoder.instructions(pc, state.next - pc)
-        state.instructions -= len(rest)
-        before: Instruction | None = None
-        for insn in rest:
-            state.cycles -= cost(insn, before)
-            before = insn
-        state.taken = 0
 
     def warn(self, text: str) -> None:
         if text not in self.warnings:
@@ -419,7 +408,8 @@ class Machine:
             self._state.cycles += ACCESS_CYCLES
 
     def after_read(self) -> None:
-        """Without a hook the engine can only be stopped here. The read is repeated; it changes nothing (docs/emulator.md)."""
+        """Without a hook the engine can only be stopped here. The read is repeated; it changes nothing
+        (docs/emulator.md)."""
         if not self._hooked and (self._state.stop or self._state.cycles >= self._state.deadline):
             self._state.stop = 2
             self.uc.emu_stop()

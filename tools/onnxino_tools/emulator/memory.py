@@ -71,7 +71,7 @@ class Memory:
 
         self._uc.mmio_map(base, size, on_read, None, on_write, None)
 
-    # --- host access ------------------------------------------------------------------------------------------------------
+    # --- host access ---
     def ram_read(self, address: int, size: int) -> bytes:
         return bytes(self._ram_view[address - RAM_BASE : address - RAM_BASE + size])
 
@@ -90,7 +90,7 @@ class Memory:
     def code(self, address: int, size: int) -> bytes:
         return bytes(self._uc.mem_read(address, size))
 
-    # --- Unicorn's callbacks ----------------------------------------------------------------------------------------------
+    # --- Unicorn's callbacks ---
     def _protected_store(self, _uc: Any, _access: int, address: int, size: int, value: int, _user: Any) -> bool:
         value &= (1 << 8 * size) - 1
         if address < FLASH_SIZE:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import select
 import socket
+from contextlib import suppress
 from typing import Protocol
 
 from onnxino.errors import InputError, LinkError
@@ -137,10 +138,8 @@ class TcpPort:
 
     def _refuse(self) -> None:
         """A second client: the line is taken."""
-        try:
+        with suppress(BlockingIOError, InterruptedError, ConnectionError):
             self._listener.accept()[0].close()
-        except (BlockingIOError, InterruptedError, ConnectionError):
-            pass
 
     def write(self, data: bytes) -> None:
         if self._client is not None:  # nobody listens: the bytes are lost, as on a serial line

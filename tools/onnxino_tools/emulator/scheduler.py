@@ -31,7 +31,8 @@ class Event:
 
 
 class Scheduler:
-    """now = cycles the core ran + cycles it slept (WFI). Timers, RTC and baud pacing use `now`; CYCCNT stops while the core sleeps."""
+    """now = cycles the core ran + cycles it slept (WFI). Timers, RTC and baud pacing use `now`; CYCCNT stops while the
+    core sleeps."""
 
     def __init__(self, active: ActiveCycles) -> None:
         self.active = active

@@ -1,6 +1,7 @@
 """Strict mode: looks at each instruction that must not be unaligned (LDRD, LDM, VLDR and their kin) before it runs.
 
-Unicorn lets them pass; the chip takes a UsageFault. Seeing every instruction is slow (below a million a second), so this is a mode.
+Unicorn lets them pass; the chip takes a UsageFault. Seeing every instruction is slow (below a million a second), so
+this is a mode.
 """
 
 from __future__ import annotations

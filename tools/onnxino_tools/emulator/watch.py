@@ -20,7 +20,8 @@ def map_watched(
     counter: Counter | None,
     wait_states: int,
 ) -> None:
-    """Maps the model region; reads are served natively where the counter is native. `store` takes (address, size, value)."""
+    """Maps the model region; reads are served natively where the counter is native. `store` takes (address, size,
+    value)."""
     state.wait_states = wait_states
     state.watched = ctypes.addressof(memory.flash) + WATCHED_BASE
     state.watched_size = WATCHED_SIZE
@@ -41,7 +42,7 @@ def map_watched(
 
 
 def _map_native(uc: Any, store: Callable[[int, int, int], bool], state: CounterState, counter: NativeCounter) -> None:
-    from unicorn import UcError
+    from unicorn.unicorn import UcError
 
     def on_write(_handle: int, offset: int, size: int, value: int, _user: int) -> None:
         store(WATCHED_BASE + offset, size, value)

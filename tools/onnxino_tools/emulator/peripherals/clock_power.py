@@ -13,7 +13,8 @@ HFXO_START = CLOCK_HZ * 360 // 1_000_000  # cycles until the crystal runs: typic
 
 
 class ClockPower(Peripheral):
-    """`on_hfxo(running)` is called when the crystal starts or stops. GPREGRET and RESETREAS live through `soft_reset`."""
+    """`on_hfxo(running)` is called when the crystal starts or stops. GPREGRET and RESETREAS live through
+    `soft_reset`."""
 
     name = "CLOCK/POWER"
 
@@ -43,8 +44,8 @@ class ClockPower(Peripheral):
 
     def reset(self) -> None:
         self.registers = {
-            0x428: 0, 0x438: 0, 0x510: 0, 0x518: 0, 0x528: 0, 0x538: 0, 0x53C: 0, 0x550: 0, 0x558: 0, 0x55C: 0, 0x578: 0,
-            0x580: 0, 0x640: 0,
+            0x428: 0, 0x438: 0, 0x510: 0, 0x518: 0, 0x528: 0, 0x538: 0, 0x53C: 0, 0x550: 0, 0x558: 0, 0x55C: 0,
+            0x578: 0, 0x580: 0, 0x640: 0,
         }  # fmt: skip
         self._hfxo = self._lfclk = False
         self._starting = 0

@@ -88,7 +88,7 @@ class Nvic:
         if self.lines >> exception & 1:
             self.set_pending(exception, True)
 
-    # --- registers --------------------------------------------------------------------------------------------------------
+    # --- registers ---
     def read(self, offset: int) -> int:
         if offset >= 0x400:
             first = 16 + offset - 0x400

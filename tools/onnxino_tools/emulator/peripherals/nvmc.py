@@ -98,7 +98,8 @@ class Nvmc(Peripheral):
         if self.registers[0x504] != WRITE:
             self.chip.fault(
                 EmulatorFault(
-                    "flash-write", f"store of {size} bytes to flash at 0x{address:08x} while NVMC.CONFIG is not 1 (write enable)",
+                    "flash-write",
+                    f"store of {size} bytes to flash at 0x{address:08x} while NVMC.CONFIG is not 1 (write enable)",
                     "flash is written through the NVMC, word by word, after its page was erased",
                 )
             )  # fmt: skip
