@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from onnxino_converter.ir import Graph
 from onnxino_converter.passes.absorb_into_ports import absorb_into_ports
+from onnxino_converter.passes.alias_transposes import alias_transposes
 from onnxino_converter.passes.drop_identities import drop_identities
 from onnxino_converter.passes.fold_constants import fold_constants
 from onnxino_converter.passes.fold_into_dense import fold_into_dense
@@ -35,8 +36,9 @@ LAYOUT: tuple[Pass, ...] = (
     drop_identities,
     fold_constants,
     push_transposes,
-    absorb_into_ports,
     merge_movement,
+    absorb_into_ports,
+    alias_transposes,
     fold_into_dense,
 )
 ROUNDS = 50  # the layout passes end long before; a defect must not hang

@@ -24,9 +24,9 @@ def _weights(shape: tuple[int, ...], channel: int, per_channel: bool, seed: int 
 def conv(
     net: Net,
     per_channel: bool,
-    shape: tuple[int, int, int] = (4, 9, 8),
+    shape: tuple[int, ...] = (4, 9, 8),
     filters: int = 6,
-    kernel: tuple[int, int] = (3, 3),
+    kernel: tuple[int, ...] = (3, 3),
     group: int = 1,
     bias: str = "int",
     activation: tuple[str, dict[str, Any]] | None = None,
@@ -260,6 +260,10 @@ BOTH: dict[str, Callable[[Net, bool], None]] = {
     "conv depthwise": lambda n, pc: conv(n, pc, group=4, filters=4, pads=[1, 1, 1, 1]),
     "conv depthwise times 3": lambda n, pc: conv(n, pc, group=4, filters=12, pads=[0, 1, 1, 0]),
     "conv one channel": lambda n, pc: conv(n, pc, shape=(1, 9, 8)),
+    "conv over one dimension": lambda n, pc: conv(
+        n, pc, shape=(4, 20), kernel=(5,), strides=[2], pads=[2, 1], dilations=[2]
+    ),
+    "conv depthwise over one dimension": lambda n, pc: conv(n, pc, shape=(4, 20), kernel=(3,), group=4, filters=4),
     "conv to one filter": lambda n, pc: conv(n, pc, filters=1),
     "gemm": lambda n, pc: gemm(n, pc),
     "gemm transB": lambda n, pc: gemm(n, pc, trans_b=True),
@@ -293,6 +297,10 @@ BOTH_PLAIN: dict[str, Build] = {
         n, "AveragePool", kernel_shape=[3, 3], strides=[2, 2], auto_pad="SAME_UPPER"
     ),
     "global average pool": lambda n: spatial(n, "GlobalAveragePool"),
+    "average pool over one dimension": lambda n: spatial(
+        n, "AveragePool", shape=(5, 20), kernel_shape=[3], strides=[2], pads=[1, 1]
+    ),
+    "global average pool over one dimension": lambda n: spatial(n, "GlobalAveragePool", shape=(5, 20)),
     "sigmoid": lambda n: unary(n, "Sigmoid", Q(1 / 256, LOWEST)),
     "leaky relu": lambda n: unary(n, "LeakyRelu", alpha=0.2),
     "softmax": lambda n: softmax(n),
@@ -346,6 +354,7 @@ QDQ_PLAIN: dict[str, Build] = {
     "reduce mean last": lambda n: spatial(n, "ReduceMean", axes=[-1], keepdims=1),
     "reduce mean channel": lambda n: spatial(n, "ReduceMean", axes=[1], keepdims=1),
     "max pool": lambda n: max_pool(n, kernel_shape=[3, 2], strides=[2, 2], pads=[1, 0, 1, 1]),
+    "max pool over one dimension": lambda n: max_pool(n, shape=(5, 20), kernel_shape=[3], strides=[2]),
     "max pool dilated": lambda n: max_pool(n, kernel_shape=[2, 2], dilations=[2, 3]),
     "max pool ceil": lambda n: max_pool(n, kernel_shape=[3, 3], strides=[2, 2], ceil_mode=1),
     "max pool same": lambda n: max_pool(n, kernel_shape=[3, 3], strides=[2, 2], auto_pad="SAME_LOWER"),

@@ -6,27 +6,28 @@ from collections.abc import Callable
 
 from onnxino_converter.importer import elementwise, movement, qlinear, spatial
 from onnxino_converter.importer.context import Context, RawNode
+from onnxino_converter.importer.one_dimensional import lifted
 
 Handler = Callable[[Context, RawNode], None]
 
 ONNX: dict[str, Handler] = {
     "Add": elementwise.binary,
-    "AveragePool": spatial.average_pool,
+    "AveragePool": lifted(spatial.average_pool),
     "Clip": elementwise.clip,
     "Concat": elementwise.concat,
     "Constant": movement.constant,
-    "Conv": spatial.conv,
+    "Conv": lifted(spatial.conv),
     "DequantizeLinear": elementwise.dequantize,
     "Div": elementwise.binary,
     "Dropout": movement.dropout,
     "Flatten": movement.flatten,
     "Gemm": elementwise.gemm,
-    "GlobalAveragePool": spatial.global_average_pool,
+    "GlobalAveragePool": lifted(spatial.global_average_pool),
     "Identity": movement.identity,
     "MatMul": elementwise.matmul,
-    "MaxPool": spatial.max_pool,
+    "MaxPool": lifted(spatial.max_pool),
     "Mul": elementwise.binary,
-    "QLinearConv": qlinear.qlinear_conv,
+    "QLinearConv": lifted(qlinear.qlinear_conv),
     "QLinearMatMul": qlinear.qlinear_matmul,
     "QuantizeLinear": elementwise.quantize,
     "ReduceMean": spatial.reduce_mean,
@@ -43,10 +44,10 @@ MICROSOFT: dict[str, Handler] = {
     "DequantizeLinear": elementwise.dequantize,
     "QGemm": qlinear.qgemm,
     "QLinearAdd": qlinear.qlinear_binary,
-    "QLinearAveragePool": qlinear.qlinear_average_pool,
+    "QLinearAveragePool": lifted(qlinear.qlinear_average_pool),
     "QLinearConcat": qlinear.qlinear_concat,
-    "QLinearConv": qlinear.qlinear_conv,
-    "QLinearGlobalAveragePool": qlinear.qlinear_global_average_pool,
+    "QLinearConv": lifted(qlinear.qlinear_conv),
+    "QLinearGlobalAveragePool": lifted(qlinear.qlinear_global_average_pool),
     "QLinearLeakyRelu": qlinear.qlinear_unary,
     "QLinearMul": qlinear.qlinear_binary,
     "QLinearSigmoid": qlinear.qlinear_unary,

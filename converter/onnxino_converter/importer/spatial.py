@@ -25,8 +25,7 @@ def image(raw: RawNode, x: Value) -> tuple[int, int, int, int]:
     if len(x.shape) != 4:
         raise raw.refuse(
             f"the input has {len(x.shape)} dimensions {list(x.shape)}",
-            "4 (batch, channels, height, width)",
-            "reshape one-dimensional data to height 1",
+            "3 or 4 (batch, channels, height, width)",
         )
     n, c, h, w = x.shape
     return n, c, h, w
