@@ -72,7 +72,7 @@ int main(void)
     SCS(0x018) = 0;
     SCS(0x010) = 7;
     start = microseconds();
-    while (microseconds() - start < 1000) {
+    while (microseconds() - start < 1050) {
     }
     SCS(0x010) = 0;
     RESULT(2) = systicks;
