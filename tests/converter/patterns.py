@@ -179,6 +179,25 @@ def spatial(net: Net, kind: str, y: Q = POOLED, shape: tuple[int, ...] = (5, 8, 
     net.output(net.quantize(net.op(kind, [net.dq(x)], **attributes), y))
 
 
+def activated(net: Net, kind: str, **attributes: Any) -> None:
+    """A Clip that cuts, after an operator whose kernel has no clamp of its own."""
+    x = net.input((5, 8, 9), X)
+    clipped = activate(net, net.op(kind, [net.dq(x)], **attributes), "Clip", {"low": 0.1, "high": 0.9})
+    net.output(net.quantize(clipped, Q(0.01, -50)))
+
+
+def gemm_trans_a(net: Net) -> None:
+    net.batch = 48
+    x, q = net.input((5,), X), Q(0.4, 7)
+    array, scale = _weights((48, 10), 1, False)
+    net.output(net.quantize(net.op("Gemm", [net.dq(x), net.dq_const(array, scale[0])], transA=1), q))
+
+
+def requantize(net: Net) -> None:
+    x = net.input((4, 64), X)
+    net.output(net.quantize(net.op("Identity", [net.dq(x)]), Y))
+
+
 def max_pool(net: Net, same: bool = True, shape: tuple[int, ...] = (5, 8, 9), **attributes: Any) -> None:
     x = net.input(shape, X)
     net.output(net.quantize(net.op("MaxPool", [net.dq(x)], **attributes), X if same else Y))
@@ -347,7 +366,11 @@ QDQ_PLAIN: dict[str, Build] = {
     "sub float channels": lambda n: float_constant(n, "Sub", (5, 1, 1)),
     "div float rows": lambda n: float_constant(n, "Div", (8, 1)),
     "mul constant scalar": lambda n: binary(n, "Mul", ((3, 5, 4), (1, 1, 1)), constant=True),
-    "average pool relu": lambda n: spatial(n, "AveragePool", kernel_shape=[2, 2]),
+    "average pool relu": lambda n: activated(n, "AveragePool", kernel_shape=[2, 2]),
+    "softmax clip": lambda n: activated(n, "Softmax", axis=1),
+    "relu on max pool": lambda n: activated(n, "MaxPool", kernel_shape=[2, 2]),
+    "gemm transA": gemm_trans_a,
+    "requantize": requantize,
     "reduce mean": lambda n: spatial(n, "ReduceMean", axes=[2, 3], keepdims=1),
     "reduce mean squeezed": lambda n: spatial(n, "ReduceMean", axes=[2, 3], keepdims=0),
     "reduce mean nhwc": lambda n: spatial(n, "ReduceMean", axes=[1, 2], keepdims=0),

@@ -149,7 +149,7 @@ CASES: dict[str, tuple[int, Build]] = {
     "dense after convolution": (17, _dense_after_convolution),
     "nhwc with transposes": (17, _nhwc_with_transposes),
     "movement at the borders": (17, _movement_at_the_borders),
-    "gemm transA": (13, lambda n: gemm(n, False)),
+    "gemm": (13, lambda n: gemm(n, False)),
 }
 
 
