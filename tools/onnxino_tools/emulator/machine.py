@@ -34,6 +34,7 @@ from onnxino_tools.emulator.watch import map_watched
 _NO_END = 0xF0000000  # an address that no code reaches
 _WFI, _SEV = b"\x30\xbf", b"\x40\xbf"
 _UNDEFINED, _SUPERVISOR, _BREAKPOINT, _EXCEPTION_RETURN = 1, 2, 7, 8  # Unicorn's interrupt numbers
+_LONGEST = 16_000_000  # cycles in one go, so that Ctrl-C gets through
 IDLE_POLLS = 32
 ACCESS_CYCLES = 8  # what a register access counts where blocks are not counted
 DEVICE_ID = 0x0123_4567_89AB_CDEF
@@ -241,6 +242,7 @@ class Machine:
         state.stop = 0
         self._interrupt = None
         self.scheduler.update_deadline()
+        state.deadline = min(state.deadline, state.cycles + _LONGEST)
         error = None
         try:
             self.uc.emu_start(core["pc"] | 1, _NO_END)
