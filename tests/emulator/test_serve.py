@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import resource
 import signal
 import socket
 import subprocess
@@ -88,6 +87,7 @@ def test_a_client_that_does_not_read_stops_nothing(program: Callable[..., Any], 
 
 
 def test_waiting_does_not_burn_cpu(program: Callable[..., Any], where: dict[str, Any]) -> None:
+    resource = pytest.importorskip("resource")
     for firmware in ("echo_polled", "echo_interrupt"):
         with serving(Machine(program(firmware).image), **where):
             time.sleep(0.2)

@@ -125,7 +125,8 @@ class PythonCounter:
 
     kind = "python"
 
-    def __init__(self, uc: Any, state: CounterState, decode: Decode) -> None:
+    def __init__(self, uc: Any, state: CounterState, decode: Decode, why: str = "") -> None:
+        self.why = why  # there is no native one
         self.state = state
         self._uc = uc
         self._blocks: dict[int, Block] = {}
@@ -224,10 +225,11 @@ def make_counter(count: str, uc: Any, state: CounterState, decode: Decode) -> Co
 
     if count not in ("auto", "native", "python", "off"):
         raise InputError(f"count is '{count}'", "one of auto, native, python, off")
-    if count != "python":
-        try:
-            return NativeCounter(uc, state, decode, load_native())
-        except (OnnxinoError, OSError):
-            if count == "native":
-                raise
-    return PythonCounter(uc, state, decode)
+    if count == "python":
+        return PythonCounter(uc, state, decode)
+    try:
+        return NativeCounter(uc, state, decode, load_native())
+    except (OnnxinoError, OSError) as error:
+        if count == "native":
+            raise
+        return PythonCounter(uc, state, decode, str(error).splitlines()[0])

@@ -18,7 +18,7 @@ from onnxino_tools.emulator.boot import check_image, start_application
 from onnxino_tools.emulator.checks import BlockChecks
 from onnxino_tools.emulator.chip import Bus
 from onnxino_tools.emulator.core import Core
-from onnxino_tools.emulator.counting import Counter, CounterState, make_counter, new_state
+from onnxino_tools.emulator.counting import Counter, CounterState, PythonCounter, make_counter, new_state
 from onnxino_tools.emulator.exceptions import Exceptions
 from onnxino_tools.emulator.fault import EmulatorFault
 from onnxino_tools.emulator.fault_desk import FaultDesk
@@ -333,9 +333,9 @@ class Machine:
     # --- counting ---
     def _make_counter(self, count: str) -> Counter:
         counter = make_counter(count, self.uc, self._state, self._checks.decode)
-        if count == "auto" and counter.kind == "python":
+        if count == "auto" and isinstance(counter, PythonCounter):
             self._replay = Replay(self._state, self._set_hook)
-            self.count_note = NOTE
+            self.count_note = NOTE.format(why=counter.why)
         return counter
 
     def _started(self) -> bool:

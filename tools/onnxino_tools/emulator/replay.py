@@ -19,7 +19,7 @@ from onnxino_tools.emulator.counting import CounterState
 
 _KIND = slice(1, 3)
 NOTE = (
-    "no C compiler found: cycles are counted once per model and kind of request, and repeated for the following ones "
+    "{why}: cycles are counted once per model and kind of request, and repeated for the following ones "
     "(pip install 'onnxino[toolchain]' counts them all)"
 )
 
