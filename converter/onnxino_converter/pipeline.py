@@ -17,6 +17,7 @@ from onnxino_converter.passes.mark_pairs import mark_pairs
 from onnxino_converter.passes.merge_duplicates import merge_duplicates
 from onnxino_converter.passes.merge_movement import merge_movement
 from onnxino_converter.passes.move_quantization import move_quantization
+from onnxino_converter.passes.pass_reshapes import pass_reshapes
 from onnxino_converter.passes.push_transposes import push_transposes
 from onnxino_converter.passes.resolve_ports import resolve_ports
 from onnxino_converter.passes.to_nhwc import to_nhwc
@@ -37,6 +38,7 @@ LAYOUT: tuple[Pass, ...] = (
     fold_constants,
     push_transposes,
     merge_movement,
+    pass_reshapes,
     absorb_into_ports,
     alias_transposes,
     fold_into_dense,

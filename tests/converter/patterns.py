@@ -198,6 +198,35 @@ def requantize(net: Net) -> None:
     net.output(net.quantize(net.op("Identity", [net.dq(x)]), Y))
 
 
+def relu_after_movement(net: Net) -> None:
+    """Convolution, Reshape, Relu: the float is moved before it is cut off."""
+    x = net.input((4, 6, 6), X)
+    array, scale = _weights((5, 4, 3, 3), 0, False)
+    made = net.op("Conv", [net.dq(x), net.dq_const(array, scale[0])])
+    flat = net.op("Reshape", [made, net.const(np.int64([0, 80]))])
+    net.output(net.quantize(net.op("Relu", [flat]), Q(0.05, LOWEST)))
+
+
+def turned_weights(net: Net, kind: str) -> None:
+    """Weights per channel behind a Transpose or Reshape."""
+    x = net.input((24,), X)
+    array, scale = _weights((10, 24), 0, True)
+    if kind == "Transpose":
+        weights = net.op("Transpose", [net.dq_const(array, scale, 0)], perm=[1, 0])
+    else:
+        real = net.dq_const(np.ascontiguousarray(array.T).reshape(2, 12, 10), scale, 2)
+        weights = net.op("Reshape", [real, net.const(np.int64([24, 10]))])
+    net.output(net.quantize(net.op("MatMul", [net.dq(x), weights]), Q(0.4, 7)))
+
+
+def int8_bias(net: Net) -> None:
+    """A dense layer whose bias is quantized to int8, with a scale of its own."""
+    x = net.input((24,), X)
+    array, scale = _weights((24, 10), 1, False)
+    bias = net.dq_const(np.arange(-5, 5).astype(np.int8), np.float32(0.01))
+    net.output(net.quantize(net.op("Gemm", [net.dq(x), net.dq_const(array, scale[0]), bias]), Q(0.4, 7)))
+
+
 def max_pool(net: Net, same: bool = True, shape: tuple[int, ...] = (5, 8, 9), **attributes: Any) -> None:
     x = net.input(shape, X)
     net.output(net.quantize(net.op("MaxPool", [net.dq(x)], **attributes), X if same else Y))
@@ -371,6 +400,10 @@ QDQ_PLAIN: dict[str, Build] = {
     "relu on max pool": lambda n: activated(n, "MaxPool", kernel_shape=[2, 2]),
     "gemm transA": gemm_trans_a,
     "requantize": requantize,
+    "relu after reshape": relu_after_movement,
+    "dense weights transposed": lambda n: turned_weights(n, "Transpose"),
+    "dense weights reshaped": lambda n: turned_weights(n, "Reshape"),
+    "add int8 bias": int8_bias,
     "reduce mean": lambda n: spatial(n, "ReduceMean", axes=[2, 3], keepdims=1),
     "reduce mean squeezed": lambda n: spatial(n, "ReduceMean", axes=[2, 3], keepdims=0),
     "reduce mean nhwc": lambda n: spatial(n, "ReduceMean", axes=[1, 2], keepdims=0),

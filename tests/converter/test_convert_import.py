@@ -129,6 +129,14 @@ def _movement_at_the_borders(net: Net) -> None:
     net.outputs.append(helper.make_tensor_value_info(real, TensorProto.FLOAT, None))
 
 
+def _one_dimension(net: Net) -> None:
+    """Convolution, pool and dense layer over a sequence."""
+    x = net.input((3, 40), X)
+    weights = net.dq_const(np.random.default_rng(0).integers(-99, 99, (4, 3, 5)).astype(np.int8), np.float32(0.01))
+    made = net.dq(net.quantize(net.op("Conv", [net.dq(x), weights], pads=[2, 2]), Y))
+    net.output(net.quantize(net.op("MaxPool", [made], kernel_shape=[2], strides=[2]), Y))
+
+
 CASES: dict[str, tuple[int, Build]] = {
     "clip attributes": (10, _clip_attributes),
     "softmax opset 11": (11, _softmax((3, 4, 5), axis=2)),
@@ -149,6 +157,7 @@ CASES: dict[str, tuple[int, Build]] = {
     "dense after convolution": (17, _dense_after_convolution),
     "nhwc with transposes": (17, _nhwc_with_transposes),
     "movement at the borders": (17, _movement_at_the_borders),
+    "one dimension": (17, _one_dimension),
     "gemm": (13, lambda n: gemm(n, False)),
 }
 
@@ -167,7 +176,9 @@ def test_case(name: str, unsigned: bool, ports: str) -> None:
     agree(net)
 
 
-@pytest.mark.parametrize("name", ["dense after convolution", "nhwc with transposes", "movement at the borders"])
+@pytest.mark.parametrize(
+    "name", ["dense after convolution", "nhwc with transposes", "movement at the borders", "one dimension"]
+)
 def test_layout_leaves_no_transposes(name: str) -> None:
     opset, build = CASES[name]
     net = Net(opset=opset)

@@ -25,6 +25,7 @@ from onnxino_converter.passes.mark_pairs import mark_pairs
 from onnxino_converter.passes.merge_duplicates import merge_duplicates
 from onnxino_converter.passes.merge_movement import merge_movement
 from onnxino_converter.passes.move_quantization import move_quantization
+from onnxino_converter.passes.pass_reshapes import pass_reshapes
 from onnxino_converter.passes.push_transposes import push_transposes
 from onnxino_converter.passes.resolve_ports import resolve_ports
 from onnxino_converter.passes.to_nhwc import to_nhwc
@@ -375,6 +376,38 @@ def test_merge_movement(build: Any, expected: list[str]) -> None:
     assert ops(made) == expected
     assert np.array_equal(_evaluate(made), wanted)
     assert not merge_movement(made)
+
+
+def test_pass_reshapes_moves_transposes_to_the_output() -> None:
+    x = value("x", 1, 1, 20, 3)
+    turned = transpose(x, 0, 3, 1, 2)
+    flat = reshape(turned.output, 1, 3, 20)
+    made = graph([turned, flat], [x], flat.output)
+    wanted = _evaluate(made)
+    assert pass_reshapes(made)
+    assert ops(made) == ["Reshape", "Transpose"]
+    assert made.nodes[1].spec.perm == (0, 2, 1)
+    assert np.array_equal(_evaluate(made), wanted)
+
+
+def test_pass_reshapes_moves_transposes_to_the_input() -> None:
+    x = value("x", 1, 3, 20)
+    tall = reshape(x, 1, 3, 1, 20)
+    turned = transpose(tall.output, 0, 2, 3, 1)
+    made = graph([tall, turned], [x], turned.output)
+    wanted = _evaluate(made)
+    assert pass_reshapes(made)
+    assert ops(made) == ["Transpose", "Reshape"]
+    assert made.nodes[0].spec.perm == (0, 2, 1)
+    assert np.array_equal(_evaluate(made), wanted)
+    assert absorb_into_ports(made)
+
+
+def test_pass_reshapes_leaves_other_reshapes() -> None:
+    x = value("x", 1, 4, 5, 3)
+    turned = transpose(x, 0, 3, 1, 2)
+    flat = reshape(turned.output, 1, 12, 5)
+    assert not pass_reshapes(graph([turned, flat], [x], flat.output))
 
 
 def test_alias_transposes() -> None:

@@ -44,5 +44,5 @@ def _tall(context: Context, raw: RawNode, value: Value | None) -> Value | None:
     array = None if value.constant is None else value.constant.reshape(shape)
     tall = Value(f"{value.name}_image", shape, value.dtype, array)
     if array is None:
-        context.nodes.append(Node("Reshape", raw.name, [value], [tall]))
+        context.nodes.append(Node("Reshape", raw.name, [value], [tall], {"lifted": True}))
     return tall
