@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 from onnxino_converter.ir import Graph, Node, Shape, Value
+from onnxino_converter.passes.push_transposes import moves_nothing
 from onnxino_converter.passes.to_nhwc import behind_transpose, inverse, transpose_node
 from onnxino_converter.quantized import ReshapeSpec, TransposeSpec
 
@@ -17,11 +18,14 @@ def pass_reshapes(graph: Graph) -> bool:
 
     def rule(node: Node) -> list[Node] | None:
         source = producers.get(node.input(0)) if node.present else None
-        if source is None or not _same_but_ones(source, node):
+        if source is None or {node.op, source.op} != {"Reshape", "Transpose"} or not _same_but_ones(source, node):
             return None
-        if node.op == "Reshape" and source.op == "Transpose":
+        turn = source if source.op == "Transpose" else node
+        if moves_nothing(turn.input(0).shape, turn.spec.perm):
+            return None  # alias_transposes will make it a Reshape
+        if turn is source:
             made = _after(graph, source, node)
-        elif node.op == "Transpose" and source.op == "Reshape" and _alone(source, ports, users):
+        elif _alone(source, ports, users):
             made = _before(graph, source, node)
         else:
             return None
