@@ -84,5 +84,9 @@ def shared_library(
         if done.returncode:
             words = "\n".join(done.stderr.strip().splitlines()[:6])
             raise CompileError(f"the C compiler {' '.join(compiler)} failed on {name}:\n{words}")
-        made.replace(target)  # atomic: another process may have made the same file
+        try:
+            made.replace(target)  # atomic: another process may have made the same file
+        except PermissionError:  # Windows, when that process has loaded it already
+            if not target.exists():
+                raise
     return target
