@@ -160,6 +160,12 @@ def float_scalar(net: Net, kind: str, value: float) -> None:
     net.output(net.quantize(net.op(kind, [net.dq(x), net.const(np.float32(value))]), Q(0.03, 5)))
 
 
+def rescaled_output(net: Net) -> None:
+    """Half the value in half the scale: each byte maps to itself, but means something else at the output."""
+    x = net.input((3, 5, 4), Q(0.04, 3))
+    net.output(net.quantize(net.op("Mul", [net.dq(x), net.const(np.float32(0.5))]), Q(0.02, 3)))
+
+
 def float_constant(net: Net, kind: str, shape: tuple[int, ...]) -> None:
     x = net.input((5, 8, 9), X)
     values = np.random.default_rng(4).uniform(-2, 2, shape).astype(np.float32)
@@ -386,6 +392,7 @@ QDQ_PLAIN: dict[str, Build] = {
     "mul relu above": lambda n: binary(n, "Mul", activation=RELU),
     "add float scalar": lambda n: float_scalar(n, "Add", 0.37),
     "mul float scalar": lambda n: float_scalar(n, "Mul", 1.7),
+    "mul into half the scale": rescaled_output,
     "sub float scalar": lambda n: float_scalar(n, "Sub", 0.37),
     "div float scalar": lambda n: float_scalar(n, "Div", 3.0),
     "add float channels": lambda n: float_constant(n, "Add", (5, 1, 1)),

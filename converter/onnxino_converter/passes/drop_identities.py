@@ -11,11 +11,12 @@ from onnxino_converter.quantized import LookupSpec, TransposeSpec
 
 def drop_identities(graph: Graph) -> bool:
     producers = graph.producers()
+    outputs = graph.output_values()
     mapping: dict[Value, Value] = {}
 
     def rule(node: Node) -> list[Node] | None:
         node.inputs = [mapping.get(value, value) if value is not None else None for value in node.inputs]
-        if _is_identity(node):
+        if _is_identity(node) and (node.output not in outputs or _same_mapping(node)):
             mapping[node.output] = node.input(0)
             return []
         source = producers.get(node.input(0)) if node.op == "Reshape" and node.present else None
@@ -36,7 +37,11 @@ def _is_identity(node: Node) -> bool:
     if isinstance(node.spec, TransposeSpec):
         return node.spec.perm == tuple(range(len(node.spec.perm)))
     if node.op == "Reshape":
-        x, y = node.input(0), node.output
-        same = x.quantization is None or y.quantization is None or x.quantization.same_mapping(y.quantization)
-        return x.shape == y.shape and same
+        return node.input(0).shape == node.output.shape and _same_mapping(node)
     return False
+
+
+def _same_mapping(node: Node) -> bool:
+    """Whether a byte of the input means what it means in the output; an output's meaning is the user's."""
+    x, y = node.input(0).quantization, node.output.quantization
+    return x is None or y is None or x.same_mapping(y)
