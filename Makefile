@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 JOBS ?= 2
-INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --editable
+INSTALL = $(BIN)/python -m pip install -qq --disable-pip-version-check --editable
 C_FILES = $(shell git ls-files '*.c' '*.h')
 .DEFAULT_GOAL := help
 .PHONY: help demo test fuzz-graphs float-errors check lint fresh generate firmware format dist wheel-test clean

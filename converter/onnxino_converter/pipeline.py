@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from onnxino_converter.ir import Graph
 from onnxino_converter.passes.absorb_into_ports import absorb_into_ports
+from onnxino_converter.passes.alias_transposes import alias_transposes
 from onnxino_converter.passes.drop_identities import drop_identities
 from onnxino_converter.passes.even_channels import even_channels
 from onnxino_converter.passes.float_islands import float_islands
@@ -22,6 +23,7 @@ from onnxino_converter.passes.merge_duplicates import merge_duplicates
 from onnxino_converter.passes.merge_movement import merge_movement
 from onnxino_converter.passes.move_quantization import move_quantization
 from onnxino_converter.passes.narrow_weights import narrow_weights
+from onnxino_converter.passes.pass_reshapes import pass_reshapes
 from onnxino_converter.passes.push_transposes import push_transposes
 from onnxino_converter.passes.resolve_ports import resolve_ports
 from onnxino_converter.passes.to_nhwc import to_nhwc
@@ -53,8 +55,10 @@ LAYOUT: tuple[Pass, ...] = (
     drop_identities,
     fold_constants,
     push_transposes,
-    absorb_into_ports,
     merge_movement,
+    pass_reshapes,
+    absorb_into_ports,
+    alias_transposes,
     fold_into_dense,
 )
 ROUNDS = 50  # the layout passes end long before; a defect must not hang

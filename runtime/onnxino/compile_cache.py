@@ -1,7 +1,8 @@
-"""Compiles C to a shared library once and keeps it in a cache folder: for the host C backend and the emulator's block hook.
+"""Compiles C to a shared library once and keeps it in a cache folder: for the host C backend and the emulator's block
+hook.
 
-The compiler is $CC, else cc, gcc or clang of the system, else the one in the PyPI package ziglang. The file name holds a hash
-of everything that goes in (compiler, options, sources), so a change of any of them compiles anew.
+The compiler is $CC, else cc, gcc or clang of the system, else the one in the PyPI package ziglang. The file name holds
+a hash of everything that goes in (compiler, options, sources), so a change of any of them compiles anew.
 """
 
 from __future__ import annotations
@@ -52,14 +53,17 @@ def find_compiler() -> list[str] | None:
     return None
 
 
-def shared_library(name: str, sources: Sequence[Path], options: Sequence[str] = (), depends: Sequence[Path] = ()) -> Path:
+def shared_library(
+    name: str, sources: Sequence[Path], options: Sequence[str] = (), depends: Sequence[Path] = ()
+) -> Path:
     """Path of the shared library made of `sources` with `options`; `depends` are headers whose change compiles anew.
 
     Raises CompileError with the compiler's first words when it fails, or when there is no compiler.
     """
     compiler = find_compiler()
     if compiler is None:
-        raise CompileError("no C compiler found (cc, gcc, clang or the package ziglang)", "pip install 'onnxino[toolchain]'")
+        what = "no C compiler found (cc, gcc, clang or the package ziglang)"
+        raise CompileError(what, "pip install 'onnxino[toolchain]'")
     suffix = ".dll" if sys.platform == "win32" else ".so"
     key = hashlib.sha256(repr((compiler, tuple(options), sysconfig.get_platform())).encode())
     for path in (*sources, *depends):
@@ -72,11 +76,17 @@ def shared_library(name: str, sources: Sequence[Path], options: Sequence[str] = 
         position = [] if sys.platform == "win32" else ["-fPIC"]
         command = [*compiler, "-shared", *position, *options, "-o", str(made), *(str(path) for path in sources)]
         try:
-            done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", errors="replace", check=False)
+            done = subprocess.run(
+                command, capture_output=True, text=True, encoding="utf-8", errors="replace", check=False
+            )
         except OSError as error:
             raise CompileError(f"cannot run the C compiler {compiler[0]}: {error}") from error
         if done.returncode:
             words = "\n".join(done.stderr.strip().splitlines()[:6])
             raise CompileError(f"the C compiler {' '.join(compiler)} failed on {name}:\n{words}")
-        made.replace(target)  # atomic: another process may have made the same file
+        try:
+            made.replace(target)  # atomic: another process may have made the same file
+        except PermissionError:  # Windows, when that process has loaded it already
+            if not target.exists():
+                raise
     return target

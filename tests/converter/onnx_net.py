@@ -133,6 +133,7 @@ def ort_session(model: ModelProto, save: str | None = None) -> Any:
     for precise in (True, False):
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 4
+        options.intra_op_num_threads = 1
         if precise:
             options.add_session_config_entry("session.x64quantprecision", "1")
         if save is not None:

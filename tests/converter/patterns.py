@@ -24,9 +24,9 @@ def _weights(shape: tuple[int, ...], channel: int, per_channel: bool, seed: int 
 def conv(
     net: Net,
     per_channel: bool,
-    shape: tuple[int, int, int] = (4, 9, 8),
+    shape: tuple[int, ...] = (4, 9, 8),
     filters: int = 6,
-    kernel: tuple[int, int] = (3, 3),
+    kernel: tuple[int, ...] = (3, 3),
     group: int = 1,
     bias: str = "int",
     activation: tuple[str, dict[str, Any]] | None = None,
@@ -160,6 +160,12 @@ def float_scalar(net: Net, kind: str, value: float) -> None:
     net.output(net.quantize(net.op(kind, [net.dq(x), net.const(np.float32(value))]), Q(0.03, 5)))
 
 
+def rescaled_output(net: Net) -> None:
+    """Half the value in half the scale: each byte maps to itself, but means something else at the output."""
+    x = net.input((3, 5, 4), Q(0.04, 3))
+    net.output(net.quantize(net.op("Mul", [net.dq(x), net.const(np.float32(0.5))]), Q(0.02, 3)))
+
+
 def float_constant(net: Net, kind: str, shape: tuple[int, ...]) -> None:
     x = net.input((5, 8, 9), X)
     values = np.random.default_rng(4).uniform(-2, 2, shape).astype(np.float32)
@@ -177,6 +183,54 @@ def spatial(net: Net, kind: str, y: Q = POOLED, shape: tuple[int, ...] = (5, 8, 
         net.output(Tensor(net.op(f"QLinear{kind}", inputs, MS, **attributes), y))
         return
     net.output(net.quantize(net.op(kind, [net.dq(x)], **attributes), y))
+
+
+def activated(net: Net, kind: str, **attributes: Any) -> None:
+    """A Clip that cuts, after an operator whose kernel has no clamp of its own."""
+    x = net.input((5, 8, 9), X)
+    clipped = activate(net, net.op(kind, [net.dq(x)], **attributes), "Clip", {"low": 0.1, "high": 0.9})
+    net.output(net.quantize(clipped, Q(0.01, -50)))
+
+
+def gemm_trans_a(net: Net) -> None:
+    net.batch = 48
+    x, q = net.input((5,), X), Q(0.4, 7)
+    array, scale = _weights((48, 10), 1, False)
+    net.output(net.quantize(net.op("Gemm", [net.dq(x), net.dq_const(array, scale[0])], transA=1), q))
+
+
+def requantize(net: Net) -> None:
+    x = net.input((4, 64), X)
+    net.output(net.quantize(net.op("Identity", [net.dq(x)]), Y))
+
+
+def relu_after_movement(net: Net) -> None:
+    """Convolution, Reshape, Relu: the float is moved before it is cut off."""
+    x = net.input((4, 6, 6), X)
+    array, scale = _weights((5, 4, 3, 3), 0, False)
+    made = net.op("Conv", [net.dq(x), net.dq_const(array, scale[0])])
+    flat = net.op("Reshape", [made, net.const(np.int64([0, 80]))])
+    net.output(net.quantize(net.op("Relu", [flat]), Q(0.05, LOWEST)))
+
+
+def turned_weights(net: Net, kind: str) -> None:
+    """Weights per channel behind a Transpose or Reshape."""
+    x = net.input((24,), X)
+    array, scale = _weights((10, 24), 0, True)
+    if kind == "Transpose":
+        weights = net.op("Transpose", [net.dq_const(array, scale, 0)], perm=[1, 0])
+    else:
+        real = net.dq_const(np.ascontiguousarray(array.T).reshape(2, 12, 10), scale, 2)
+        weights = net.op("Reshape", [real, net.const(np.int64([24, 10]))])
+    net.output(net.quantize(net.op("MatMul", [net.dq(x), weights]), Q(0.4, 7)))
+
+
+def int8_bias(net: Net) -> None:
+    """A dense layer whose bias is quantized to int8, with a scale of its own."""
+    x = net.input((24,), X)
+    array, scale = _weights((24, 10), 1, False)
+    bias = net.dq_const(np.arange(-5, 5).astype(np.int8), np.float32(0.01))
+    net.output(net.quantize(net.op("Gemm", [net.dq(x), net.dq_const(array, scale[0]), bias]), Q(0.4, 7)))
 
 
 def max_pool(net: Net, same: bool = True, shape: tuple[int, ...] = (5, 8, 9), **attributes: Any) -> None:
@@ -260,6 +314,10 @@ BOTH: dict[str, Callable[[Net, bool], None]] = {
     "conv depthwise": lambda n, pc: conv(n, pc, group=4, filters=4, pads=[1, 1, 1, 1]),
     "conv depthwise times 3": lambda n, pc: conv(n, pc, group=4, filters=12, pads=[0, 1, 1, 0]),
     "conv one channel": lambda n, pc: conv(n, pc, shape=(1, 9, 8)),
+    "conv over one dimension": lambda n, pc: conv(
+        n, pc, shape=(4, 20), kernel=(5,), strides=[2], pads=[2, 1], dilations=[2]
+    ),
+    "conv depthwise over one dimension": lambda n, pc: conv(n, pc, shape=(4, 20), kernel=(3,), group=4, filters=4),
     "conv to one filter": lambda n, pc: conv(n, pc, filters=1),
     "gemm": lambda n, pc: gemm(n, pc),
     "gemm transB": lambda n, pc: gemm(n, pc, trans_b=True),
@@ -293,6 +351,10 @@ BOTH_PLAIN: dict[str, Build] = {
         n, "AveragePool", kernel_shape=[3, 3], strides=[2, 2], auto_pad="SAME_UPPER"
     ),
     "global average pool": lambda n: spatial(n, "GlobalAveragePool"),
+    "average pool over one dimension": lambda n: spatial(
+        n, "AveragePool", shape=(5, 20), kernel_shape=[3], strides=[2], pads=[1, 1]
+    ),
+    "global average pool over one dimension": lambda n: spatial(n, "GlobalAveragePool", shape=(5, 20)),
     "sigmoid": lambda n: unary(n, "Sigmoid", Q(1 / 256, LOWEST)),
     "leaky relu": lambda n: unary(n, "LeakyRelu", alpha=0.2),
     "softmax": lambda n: softmax(n),
@@ -330,6 +392,7 @@ QDQ_PLAIN: dict[str, Build] = {
     "mul relu above": lambda n: binary(n, "Mul", activation=RELU),
     "add float scalar": lambda n: float_scalar(n, "Add", 0.37),
     "mul float scalar": lambda n: float_scalar(n, "Mul", 1.7),
+    "mul into half the scale": rescaled_output,
     "sub float scalar": lambda n: float_scalar(n, "Sub", 0.37),
     "div float scalar": lambda n: float_scalar(n, "Div", 3.0),
     "add float channels": lambda n: float_constant(n, "Add", (5, 1, 1)),
@@ -339,13 +402,22 @@ QDQ_PLAIN: dict[str, Build] = {
     "sub float channels": lambda n: float_constant(n, "Sub", (5, 1, 1)),
     "div float rows": lambda n: float_constant(n, "Div", (8, 1)),
     "mul constant scalar": lambda n: binary(n, "Mul", ((3, 5, 4), (1, 1, 1)), constant=True),
-    "average pool relu": lambda n: spatial(n, "AveragePool", kernel_shape=[2, 2]),
+    "average pool relu": lambda n: activated(n, "AveragePool", kernel_shape=[2, 2]),
+    "softmax clip": lambda n: activated(n, "Softmax", axis=1),
+    "relu on max pool": lambda n: activated(n, "MaxPool", kernel_shape=[2, 2]),
+    "gemm transA": gemm_trans_a,
+    "requantize": requantize,
+    "relu after reshape": relu_after_movement,
+    "dense weights transposed": lambda n: turned_weights(n, "Transpose"),
+    "dense weights reshaped": lambda n: turned_weights(n, "Reshape"),
+    "add int8 bias": int8_bias,
     "reduce mean": lambda n: spatial(n, "ReduceMean", axes=[2, 3], keepdims=1),
     "reduce mean squeezed": lambda n: spatial(n, "ReduceMean", axes=[2, 3], keepdims=0),
     "reduce mean nhwc": lambda n: spatial(n, "ReduceMean", axes=[1, 2], keepdims=0),
     "reduce mean last": lambda n: spatial(n, "ReduceMean", axes=[-1], keepdims=1),
     "reduce mean channel": lambda n: spatial(n, "ReduceMean", axes=[1], keepdims=1),
     "max pool": lambda n: max_pool(n, kernel_shape=[3, 2], strides=[2, 2], pads=[1, 0, 1, 1]),
+    "max pool over one dimension": lambda n: max_pool(n, shape=(5, 20), kernel_shape=[3], strides=[2]),
     "max pool dilated": lambda n: max_pool(n, kernel_shape=[2, 2], dilations=[2, 3]),
     "max pool ceil": lambda n: max_pool(n, kernel_shape=[3, 3], strides=[2, 2], ceil_mode=1),
     "max pool same": lambda n: max_pool(n, kernel_shape=[3, 3], strides=[2, 2], auto_pad="SAME_LOWER"),

@@ -117,6 +117,26 @@ def _nhwc_with_transposes(net: Net) -> None:
     net.output(net.quantize(back, Q(0.03, -100)))
 
 
+def _movement_at_the_borders(net: Net) -> None:
+    """The float input is transposed and reshaped before it is quantized, the output after it was dequantized."""
+    net.inputs.append(helper.make_tensor_value_info("image", TensorProto.FLOAT, ["N", 6, 5, 3]))
+    net.feeds["image"] = ([6, 5, 3], X)
+    turned = net.op("Transpose", ["image"], perm=[0, 3, 1, 2])
+    x = net.quantize(net.op("Reshape", [turned, net.const(np.int64([-1, 3, 6, 5]))]), X)
+    weights = net.dq_const(np.random.default_rng(0).integers(-99, 99, (4, 3, 3, 3)).astype(np.int8), np.float32(0.01))
+    made = net.dq(net.quantize(net.op("Conv", [net.dq(x), weights]), Y))
+    real = net.op("Transpose", [net.op("Unsqueeze", [made, net.const(np.int64([2]))])], perm=[0, 3, 4, 2, 1])
+    net.outputs.append(helper.make_tensor_value_info(real, TensorProto.FLOAT, None))
+
+
+def _one_dimension(net: Net) -> None:
+    """Convolution, pool and dense layer over a sequence."""
+    x = net.input((3, 40), X)
+    weights = net.dq_const(np.random.default_rng(0).integers(-99, 99, (4, 3, 5)).astype(np.int8), np.float32(0.01))
+    made = net.dq(net.quantize(net.op("Conv", [net.dq(x), weights], pads=[2, 2]), Y))
+    net.output(net.quantize(net.op("MaxPool", [made], kernel_shape=[2], strides=[2]), Y))
+
+
 CASES: dict[str, tuple[int, Build]] = {
     "clip attributes": (10, _clip_attributes),
     "softmax opset 11": (11, _softmax((3, 4, 5), axis=2)),
@@ -136,7 +156,9 @@ CASES: dict[str, tuple[int, Build]] = {
     "several ports": (17, _several_ports),
     "dense after convolution": (17, _dense_after_convolution),
     "nhwc with transposes": (17, _nhwc_with_transposes),
-    "gemm transA": (13, lambda n: gemm(n, False)),
+    "movement at the borders": (17, _movement_at_the_borders),
+    "one dimension": (17, _one_dimension),
+    "gemm": (13, lambda n: gemm(n, False)),
 }
 
 
@@ -147,12 +169,16 @@ def test_case(name: str, unsigned: bool, ports: str) -> None:
     opset, build = CASES[name]
     if name in ("output_dtype", "constants as nodes") and unsigned:
         pytest.skip("the case is int8")
+    if name == "movement at the borders" and ports != "float":
+        pytest.skip("the case has float ports")
     net = Net(opset=opset, unsigned=unsigned, ports=ports)
     build(net)
     agree(net)
 
 
-@pytest.mark.parametrize("name", ["dense after convolution", "nhwc with transposes"])
+@pytest.mark.parametrize(
+    "name", ["dense after convolution", "nhwc with transposes", "movement at the borders", "one dimension"]
+)
 def test_layout_leaves_no_transposes(name: str) -> None:
     opset, build = CASES[name]
     net = Net(opset=opset)

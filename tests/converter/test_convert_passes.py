@@ -14,6 +14,7 @@ from onnxino_converter.fuse.operands import activation_bounds
 from onnxino_converter.importer import import_graph
 from onnxino_converter.ir import Graph, Node, PortInfo, Quantization, Value
 from onnxino_converter.passes.absorb_into_ports import absorb_into_ports
+from onnxino_converter.passes.alias_transposes import alias_transposes
 from onnxino_converter.passes.drop_identities import drop_identities
 from onnxino_converter.passes.fold_constants import fold_constants, quantize_array
 from onnxino_converter.passes.fold_into_dense import fold_into_dense
@@ -24,6 +25,7 @@ from onnxino_converter.passes.mark_pairs import mark_pairs
 from onnxino_converter.passes.merge_duplicates import merge_duplicates
 from onnxino_converter.passes.merge_movement import merge_movement
 from onnxino_converter.passes.move_quantization import move_quantization
+from onnxino_converter.passes.pass_reshapes import pass_reshapes
 from onnxino_converter.passes.push_transposes import push_transposes
 from onnxino_converter.passes.resolve_ports import resolve_ports
 from onnxino_converter.passes.to_nhwc import to_nhwc
@@ -360,11 +362,10 @@ def test_push_transposes_renumbers_the_concat_axis() -> None:
     ("build", "expected"),
     [
         (lambda x: [transpose(x, 0, 3, 1, 2)], ["Transpose"]),
-        (lambda x: [transpose(x, 1, 0, 2, 3)], ["Reshape"]),
         (lambda x: _chain(x, (0, 3, 1, 2), (0, 2, 3, 1)), ["Reshape"]),
         (lambda x: _chain(x, (0, 3, 1, 2), (0, 3, 1, 2)), ["Reshape", "Transpose", "Reshape"]),
     ],
-    ids=["one", "only a size of 1 moves", "inverse", "two become one"],
+    ids=["one", "inverse", "two become one"],
 )
 def test_merge_movement(build: Any, expected: list[str]) -> None:
     x = value("x", 1, 4, 5, 3)
@@ -375,6 +376,47 @@ def test_merge_movement(build: Any, expected: list[str]) -> None:
     assert ops(made) == expected
     assert np.array_equal(_evaluate(made), wanted)
     assert not merge_movement(made)
+
+
+def test_pass_reshapes_moves_transposes_to_the_output() -> None:
+    x = value("x", 1, 1, 20, 3)
+    turned = transpose(x, 0, 3, 1, 2)
+    flat = reshape(turned.output, 1, 3, 20)
+    made = graph([turned, flat], [x], flat.output)
+    wanted = _evaluate(made)
+    assert pass_reshapes(made)
+    assert ops(made) == ["Reshape", "Transpose"]
+    assert made.nodes[1].spec.perm == (0, 2, 1)
+    assert np.array_equal(_evaluate(made), wanted)
+
+
+def test_pass_reshapes_moves_transposes_to_the_input() -> None:
+    x = value("x", 1, 3, 20)
+    tall = reshape(x, 1, 3, 1, 20)
+    turned = transpose(tall.output, 0, 2, 3, 1)
+    made = graph([tall, turned], [x], turned.output)
+    wanted = _evaluate(made)
+    assert pass_reshapes(made)
+    assert ops(made) == ["Transpose", "Reshape"]
+    assert made.nodes[0].spec.perm == (0, 2, 1)
+    assert np.array_equal(_evaluate(made), wanted)
+    assert absorb_into_ports(made)
+
+
+def test_pass_reshapes_leaves_other_reshapes() -> None:
+    x = value("x", 1, 4, 5, 3)
+    turned = transpose(x, 0, 3, 1, 2)
+    flat = reshape(turned.output, 1, 12, 5)
+    assert not pass_reshapes(graph([turned, flat], [x], flat.output))
+
+
+def test_alias_transposes() -> None:
+    x = value("x", 1, 4, 5, 3)
+    moves, stays = transpose(x, 1, 0, 2, 3), transpose(x, 0, 3, 1, 2)
+    made = graph([moves, stays], [x], moves.output)
+    assert alias_transposes(made)
+    assert ops(made) == ["Reshape", "Transpose"]
+    assert not alias_transposes(made)
 
 
 def _chain(x: Value, *perms: tuple[int, ...]) -> list[Node]:

@@ -10,7 +10,6 @@ from onnx_net import Net, ort_session, steps
 from patterns import BOTH, BOTH_PLAIN, QDQ, QDQ_PLAIN
 
 from onnxino import InferenceSession, load_model
-from onnxino.errors import OnnxinoError
 from onnxino.schema.model import Exactness
 from onnxino_converter import convert
 
@@ -57,14 +56,7 @@ def compare(net: Net, rows: int = 48) -> tuple[Any, set[Exactness]]:
 def test_pattern(name: str, style: str, build: Callable[[Net], None], unsigned: bool, ports: str) -> None:
     net = Net(style=style, unsigned=unsigned, ports=ports)
     build(net)
-    try:
-        ort_session(net.model())
-    except Exception as error:
-        pytest.skip(f"ONNX Runtime cannot run it: {str(error).splitlines()[0][:120]}")
-    try:
-        different, exactness = compare(net)
-    except OnnxinoError as error:
-        pytest.fail(f"refused: {error.message}")
+    different, exactness = compare(net)
     allowed = 1 if Exactness.Step in exactness else 0
     assert int(different.max()) <= allowed, (
         f"{(different > allowed).sum()} of {different.size}, {different.max()} steps"

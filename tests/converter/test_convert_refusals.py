@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from odd_models import ODD, Odd, small
+from odd_operators import MORE
 from onnx import AttributeProto, ModelProto, save_model
 from onnx_net import Net, Q
 from patterns import conv, softmax
@@ -18,7 +19,7 @@ from onnxino.errors import ConvertError
 from onnxino_converter import convert
 
 
-@pytest.mark.parametrize("odd", ODD.values(), ids=ODD.keys())
+@pytest.mark.parametrize("odd", [*ODD.values(), *MORE.values()], ids=[*ODD, *MORE])
 def test_refusal(odd: Odd) -> None:
     with pytest.raises(ConvertError) as caught:
         convert(odd.build())

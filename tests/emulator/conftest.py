@@ -20,10 +20,19 @@ if TYPE_CHECKING:
 SOURCES = Path(__file__).with_name("firmware")
 _GCC = ["arm-none-eabi-gcc", "-mcpu=cortex-m4", "-mthumb", "-mfpu=fpv4-sp-d16", "-mfloat-abi=hard"]
 _ZIG = [
-    sys.executable, "-m", "ziglang", "cc", "-target", "thumb-freestanding-eabihf", "-mcpu=cortex_m4+vfp4d16sp", "-fno-sanitize=all",
-    "-Wl,-e,start",
+    sys.executable, "-m", "ziglang", "cc", "-target", "thumb-freestanding-eabihf", "-mcpu=cortex_m4+vfp4d16sp",
+    "-fno-sanitize=all", "-Wl,-e,start",
 ]  # fmt: skip
-_FLAGS = ["-O2", "-std=gnu11", "-ffreestanding", "-fno-strict-aliasing", "-nostdlib", "-static", "-ffp-contract=off", "-Wno-array-bounds"]
+_FLAGS = [
+    "-O2",
+    "-std=gnu11",
+    "-ffreestanding",
+    "-fno-strict-aliasing",
+    "-nostdlib",
+    "-static",
+    "-ffp-contract=off",
+    "-Wno-array-bounds",
+]
 
 
 @dataclass(frozen=True)
@@ -55,8 +64,20 @@ def program(compiler: list[str], tmp_path_factory: pytest.TempPathFactory) -> Ca
         key = (name, *defines)
         if key not in made:
             elf = folder / f"{name}{len(made)}.elf"
-            command = [*compiler, *_FLAGS, *(f"-D{d}" for d in defines), "-I", str(SOURCES), "-T", str(SOURCES / "link.ld")]
-            done = subprocess.run([*command, "-o", str(elf), str(SOURCES / f"{name}.c"), str(SOURCES / "chip.c")], capture_output=True, text=True)
+            command = [
+                *compiler,
+                *_FLAGS,
+                *(f"-D{d}" for d in defines),
+                "-I",
+                str(SOURCES),
+                "-T",
+                str(SOURCES / "link.ld"),
+            ]
+            done = subprocess.run(
+                [*command, "-o", str(elf), str(SOURCES / f"{name}.c"), str(SOURCES / "chip.c")],
+                capture_output=True,
+                text=True,
+            )
             assert done.returncode == 0, done.stderr
             made[key] = Program(_flat(elf.read_bytes()), elf.read_bytes())
         return made[key]

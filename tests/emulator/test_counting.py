@@ -97,7 +97,9 @@ def test_max_instructions(program: Callable[..., Any]) -> None:
 
 def test_wait_states(program: Callable[..., Any]) -> None:
     """A literal load from the image, and loads of all sizes from the model region."""
-    code = "ldr r3, =0x40000; ldr r4, [r3]; ldrb r4, [r3, #1]; ldr r4, [r3, #2]; ldrd r4, r5, [r3]; ldm r3, {r4, r5, r6}"
+    code = (
+        "ldr r3, =0x40000; ldr r4, [r3]; ldrb r4, [r3, #1]; ldr r4, [r3, #2]; ldrd r4, r5, [r3]; ldm r3, {r4, r5, r6}"
+    )
     made = program("counting", f'CODE="{code}"')
     model = bytes(range(1, 65))
     cycles = {}
@@ -141,7 +143,9 @@ def test_native_counting_costs_less_than_half_the_speed(program: Callable[..., A
     assert best["native"] < 2 * best["off"]
 
 
-def test_without_a_compiler_one_request_is_counted_and_repeated(program: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_compiler_one_request_is_counted_and_repeated(
+    program: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("onnxino.compile_cache.find_compiler", lambda: None)
     machine = Machine(program("speed").image)
     assert machine.counting == "python"
@@ -160,7 +164,8 @@ def test_native_without_a_compiler_is_an_error(program: Callable[..., Any], monk
 
 
 def test_costs_agree_with_the_yardstick(shared: Path, program: Callable[..., Any]) -> None:
-    """Each instruction of a program costs what the model that published figures were counted with says, FPU stalls apart."""
+    """Each instruction of a program costs what the model that published figures were counted with says, FPU stalls
+    apart."""
     path = shared / "design" / "m4_cycle_model.py"
     if not path.is_file():
         pytest.skip("the cycle model of the published figures is not there")

@@ -11,7 +11,9 @@ from emulator_results import results
 from onnxino_tools.emulator import EmulatorFault, Machine
 
 
-@pytest.mark.parametrize("options", [{}, {"count": "python"}, {"wait_states": 2}, {"wait_states": 2, "count": "python"}])
+@pytest.mark.parametrize(
+    "options", [{}, {"count": "python"}, {"wait_states": 2}, {"wait_states": 2, "count": "python"}]
+)
 def test_write_and_erase(run: Callable[..., Machine], options: dict[str, Any]) -> None:
     machine = run("flash", **options)
     found = results(machine, 10)

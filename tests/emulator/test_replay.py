@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -28,9 +27,8 @@ def model() -> bytes:
 
 
 @pytest.fixture
-def no_compiler(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def no_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("onnxino.compile_cache.find_compiler", lambda: None)
-    yield
 
 
 def inputs(seed: int) -> bytes:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import resource
 import signal
 import socket
 import subprocess
@@ -88,6 +87,7 @@ def test_a_client_that_does_not_read_stops_nothing(program: Callable[..., Any], 
 
 
 def test_waiting_does_not_burn_cpu(program: Callable[..., Any], where: dict[str, Any]) -> None:
+    resource = pytest.importorskip("resource")
     for firmware in ("echo_polled", "echo_interrupt"):
         with serving(Machine(program(firmware).image), **where):
             time.sleep(0.2)
@@ -120,11 +120,16 @@ def test_time_passes_as_on_the_wall(program: Callable[..., Any], where: dict[str
 
 
 def test_a_fault_ends_it(program: Callable[..., Any], where: dict[str, Any]) -> None:
-    with pytest.raises(EmulatorFault, match="EasyDMA"), serving(Machine(program("uart_misuse", "CASE=1").image), **where):
+    with (
+        pytest.raises(EmulatorFault, match="EasyDMA"),
+        serving(Machine(program("uart_misuse", "CASE=1").image), **where),
+    ):
         time.sleep(0.5)
 
 
-@pytest.mark.parametrize(("address", "error"), [("nonsense", InputError), ("127.0.0.1:99999", InputError), ("203.0.113.1:1", LinkError)])
+@pytest.mark.parametrize(
+    ("address", "error"), [("nonsense", InputError), ("127.0.0.1:99999", InputError), ("203.0.113.1:1", LinkError)]
+)
 def test_wrong_addresses(program: Callable[..., Any], address: str, error: type[Exception]) -> None:
     with pytest.raises(error), serving(Machine(program("echo_polled").image), tcp=address):
         pass
@@ -141,7 +146,8 @@ _SCRIPT = """
 import sys
 from pathlib import Path
 from onnxino_tools.emulator.command import emulate
-emulate(Path(sys.argv[1]).read_bytes(), tcp="127.0.0.1:0", port_file=Path(sys.argv[2]), say=lambda text: print(text, flush=True))
+image, port_file = Path(sys.argv[1]).read_bytes(), Path(sys.argv[2])
+emulate(image, tcp="127.0.0.1:0", port_file=port_file, say=lambda text: print(text, flush=True))
 print("ended well", flush=True)
 """
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import struct
@@ -66,6 +67,16 @@ def test_an_image_is_reproducible_wherever_it_is_built(tmp_path: Path, compiler:
     check_image(first.read_bytes())
     assert len(first.read_bytes()) < NANO33BLE.image_size
     assert build.sources_sha256() == build.sources_sha256(sources=there)
+    if build.compiler_version(compiler) == _description()["compiler"]:
+        assert first.read_bytes() == build.firmware_image()
+
+
+def _description() -> dict[str, str]:
+    return json.loads(build.prebuilt_path().with_suffix(".json").read_text("utf-8"))
+
+
+def test_the_committed_image_is_of_todays_sources() -> None:
+    assert build.prebuilt_is_fresh(), "run: make firmware"
 
 
 def test_the_committed_image_is_checked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import shutil
 import struct
 from importlib.util import find_spec
@@ -151,16 +152,27 @@ def test_bytes_at_the_lines_own_speed_are_not_lost(image: bytes) -> None:
 
 
 @pytest.mark.skipif(find_spec("ziglang") is None, reason="ziglang is not installed")
-def test_a_fault_is_reported_and_the_device_starts_again(tmp_path: Path) -> None:
-    # An undefined instruction in the place of the first instruction of onx_profile.
+@pytest.mark.parametrize(
+    ("code", "report"),
+    [
+        (b"\x00\xde", "pc 0x{0:08X}.*CFSR 0x00010000"),  # an undefined instruction
+        (b"\x00\x20\xc0\x43\x00\x68", "CFSR 0x00008200.*BFAR 0xFFFFFFFF"),  # r0 = ~0; r0 = *r0
+        (
+            b"\x2d\xe9\xf0\x4f\xfc\xe7",
+            "CFSR 0x0000[89]200.*BFAR 0x1FFFFF",
+        ),  # push for ever: the stack ends where RAM begins
+    ],
+)
+def test_a_fault_is_reported_and_the_device_starts_again(tmp_path: Path, code: bytes, report: str) -> None:
     path = build_firmware(tmp_path)
     address = _function(path.with_suffix(".elf").read_bytes(), "onx_profile")
     broken = bytearray(path.read_bytes())
-    broken[address - NANO33BLE.image_address : address - NANO33BLE.image_address + 2] = b"\x00\xde"
+    at = address - NANO33BLE.image_address
+    broken[at : at + len(code)] = code
     machine = Machine(bytes(broken), MODEL, faults="deliver")
     link = _link(machine)
     link.infer(SAMPLES[0].tobytes(), [OUTPUT])
-    with pytest.raises(LinkError, match=rf"fault while reading the profile: .*pc 0x{address:08X}.*CFSR 0x00010000"):
+    with pytest.raises(LinkError, match=f"fault while reading the profile: .*{report.format(address)}"):
         link.profile()
     assert link.hello().model_name == "dense"
     assert machine.resets == 1
@@ -184,11 +196,61 @@ def test_every_operator_gives_the_references_bytes_with_either_compiler(image: b
     model = load_model(data)
     inputs = [np.random.default_rng(7).integers(-128, 128, (8, 1, 6, 5, 3)).astype(np.int8)]
     outputs = open_backend("numpy", model, data).run(inputs)
-    link = _link(Machine(image, data))
+    link = _link(Machine(image, data, strict=True))  # the chip faults on some unaligned accesses; so does this
     for sample in range(8):
         found = link.infer(inputs[0][sample].tobytes(), [output[sample].nbytes for output in outputs]).output
         assert found == b"".join(output[sample].tobytes() for output in outputs)
     assert len(link.profile()) == len(model.operators)
+
+
+class BadLine:
+    """A Transport that damages a share of what passes: flips, drops, doubles or adds bytes, cuts or loses frames."""
+
+    name = "bad line"
+
+    def __init__(self, inner: EmulatorTransport, share: float) -> None:
+        self.inner = inner
+        self.share = share
+        self.faults = 0
+        self.chance = random.Random(1)
+
+    def write(self, data: bytes) -> None:
+        self.inner.write(self._pass(data))
+
+    def read(self, timeout: float) -> bytes:
+        return self._pass(self.inner.read(timeout))
+
+    def close(self) -> None:
+        self.inner.close()
+
+    def _pass(self, data: bytes) -> bytes:
+        chance = self.chance
+        if not data or chance.random() >= self.share:
+            return data
+        self.faults += 1
+        at = chance.randrange(len(data))
+        before, byte, behind = data[:at], data[at], data[at + 1 :]
+        return chance.choice(
+            [
+                before + bytes([byte ^ 1 << chance.randrange(8)]) + behind,
+                before + behind,
+                before + data[at : at + 8] + data[at:],
+                before + chance.randbytes(30) + data[at:],
+                before,
+                b"",
+            ]
+        )
+
+
+def test_a_bad_line_costs_time_but_never_a_result() -> None:
+    line = BadLine(EmulatorTransport(Machine(firmware_image())), share=0.1)
+    link = DeviceLink(line, retries=10)
+    link.infer_timeout = 1.0
+    link.load_model(MODEL)
+    for sample in np.concatenate([SAMPLES] * 8):
+        assert link.infer(sample.tobytes(), [OUTPUT]).output == expected_output(MODEL, sample)
+    assert line.faults > 20
+    assert link.errors_recovered > 10
 
 
 def test_the_committed_image_infers(tmp_path: Path) -> None:

@@ -147,6 +147,14 @@ def test_a_silent_device_is_reported_with_what_was_being_done(
     assert "reset button" in error.value.hint
 
 
+def test_another_firmware_is_told_from_silence(device: FakeDevice, link: DeviceLink) -> None:
+    device.to_host = lambda data: b"Hello from a sketch\r\n"
+    link.max_retries = 1
+    with pytest.raises(LinkError, match="does not answer while waiting for its hello") as error:
+        link.hello()
+    assert "another firmware" in str(error.value.hint)
+
+
 def test_a_device_that_falls_silent_in_the_middle(device: FakeDevice, link: DeviceLink) -> None:
     link.load_model(MODEL)
     device.to_host = lambda data: b"" if device.executed[-1] == Command.INFER else data

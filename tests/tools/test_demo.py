@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from onnxino_tools.commands import demo
 from onnxino_tools.commands.serial_eval import matrix
 from tests.tools.conftest import Command
 
@@ -60,3 +61,12 @@ def test_long_class_names_are_cut() -> None:
         "  a very long.             3   .",
         "  b                        1  12",
     ]
+
+
+def test_the_way_back_to_the_command(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr("sys.argv", [str(tmp_path / ".venv" / "bin" / "onnxino")])
+    assert demo._program() == os.path.join(".venv", "bin", "onnxino")
+    monkeypatch.setattr("sys.argv", ["main.py"])
+    assert demo._program() == "onnxino"

@@ -59,7 +59,7 @@ def test_a_device_that_dies_over_a_real_port(tiny: Path, tmp_path: Path) -> None
         argv = ["serial-eval", "--port", emulator.port, "--model", str(tiny), "--data", str(tmp_path / "many.npz")]
         command = [sys.executable, "-m", "onnxino_tools.main", *argv, "--json", "--save", str(tmp_path / "s.npz")]
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-            time.sleep(2)
+            wait_for_images(process)
             emulator.kill()
             out, err = process.communicate(timeout=60)
     assert process.returncode == 1, err
@@ -70,6 +70,14 @@ def test_a_device_that_dies_over_a_real_port(tiny: Path, tmp_path: Path) -> None
     assert len(np.load(tmp_path / "s.npz")["predictions"]) == done
 
 
+def wait_for_images(process: subprocess.Popen[str]) -> None:
+    """Returns when the model is loaded and some images have been streamed."""
+    assert process.stderr is not None
+    while not (line := process.stderr.readline()).startswith("device: "):
+        assert line, "it ended before the model was loaded"
+    time.sleep(1)
+
+
 @pytest.mark.skipif(os.name == "nt", reason="Ctrl-C is sent by a signal")
 def test_ctrl_c_in_the_emulator(tiny: Path, tmp_path: Path) -> None:
     """The engine's callbacks must not swallow it."""
@@ -77,7 +85,7 @@ def test_ctrl_c_in_the_emulator(tiny: Path, tmp_path: Path) -> None:
     argv = ["serial-eval", "--port", "emulator", "--model", str(tiny), "--data", str(tmp_path / "many.npz"), "--json"]
     command = [sys.executable, "-m", "onnxino_tools.main", *argv]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        time.sleep(2.5)
+        wait_for_images(process)
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=60)
     assert process.returncode == 130, err

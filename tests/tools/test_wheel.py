@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -80,7 +81,7 @@ def test_demo_without_make_and_compilers(wheel: Path, tmp_path: Path) -> None:
     assert (result["images"], result["bytes_different"]) == (1000, 0)
     assert result["accuracy"] > 0.96
     assert result["latency_ms_median"] > 0
-    assert "note: no C compiler found: cycles are counted once" in done.stderr
+    assert re.search(r"note: .*cycles are counted once", done.stderr)
     assert seconds < 120
     # What needs an extra that is not there says how to get it.
     for argv, extra in ((["build"], "toolchain"), (["run", "M", "p.png"], "images"), (["verify", "M"], "verify")):

@@ -93,7 +93,7 @@ class DeviceLink:
         self._decoder = Decoder()
         # Begins at random, so that a request is never taken for the repetition of another program's last one.
         self._sequence = int.from_bytes(os.urandom(2), "little")
-        self._hello: Hello | None = None
+        self._heard = False  # whether any byte came since the last answer
 
     def __enter__(self) -> DeviceLink:
         return self
@@ -140,12 +140,16 @@ class DeviceLink:
             answer = self._answer(frame, wait, doing)
             if answer is not None:
                 self.errors_recovered += attempt > 0
+                self._heard = False
                 if answer.status != Status.OK:
                     raise DeviceError(doing, answer.status, answer.payload)
                 return answer.payload
+        hint = "is it powered and running Onnxino's firmware? Press its reset button and try again"
+        if self._heard:
+            hint = "it sends bytes, but no answer: another firmware, or another baud rate?"
         raise LinkError(
             f"the device at {self.transport.name} does not answer while {doing} ({attempts} attempts, {wait:g} s each)",
-            "is it powered and running Onnxino's firmware? Press its reset button and try again",
+            hint,
         )
 
     def _answer(self, frame: Frame, wait: float, doing: str) -> Frame | None:
@@ -159,6 +163,7 @@ class DeviceLink:
             data = self.transport.read(left)
             if not data:
                 return None
+            self._heard = True
             for got in self._decoder.feed(data):
                 if self._is_garbage_report(got, doing):
                     # That may have been noise before our frame, so that its answer still follows.
@@ -184,12 +189,7 @@ class DeviceLink:
 
     def hello(self) -> Hello:
         """Who is there, and with which model."""
-        payload = self.request(Command.HELLO, doing="waiting for its hello")
-        try:
-            self._hello = Hello.parse(payload)
-        except FrameError as error:
-            raise LinkError(f"the device's hello cannot be read: {error}") from None
-        return self._hello
+        return _parse_hello(self.request(Command.HELLO, doing="waiting for its hello"))
 
     def echo(self, data: bytes) -> bytes:
         """The same bytes, sent there and back: a test of the line."""
@@ -207,7 +207,6 @@ class DeviceLink:
                 "convert the ONNX model first: onnxino convert",
             )
         doing = "loading the model"
-        self._hello = None
         self.request(Command.LOAD_BEGIN, data[:MODEL_HEADER], doing=doing, timeout=self.flash_timeout)
         at = MODEL_HEADER
         while at < len(data):
@@ -312,18 +311,24 @@ class DeviceLink:
 
     def reset(self, wait: float = SILENCE_AFTER_RESET) -> Hello:
         """Restarts the device and waits up to `wait` seconds for its hello. Raises LinkError when it stays silent."""
-        self._hello = None
         self.request(Command.RESET, doing="resetting it")
         deadline = time.monotonic() + wait
         while True:
             try:
                 payload = self.request(Command.HELLO, doing="waiting for it to start again", timeout=0.2, retries=0)
-                return Hello.parse(payload)
+                return _parse_hello(payload)
             except DeviceError:
                 raise
             except LinkError:
                 if time.monotonic() > deadline:
                     raise
+
+
+def _parse_hello(payload: bytes) -> Hello:
+    try:
+        return Hello.parse(payload)
+    except FrameError as error:
+        raise LinkError(f"the device's hello cannot be read: {error}") from None
 
 
 def _unpack(form: str, answer: bytes, what: str) -> tuple[int, ...]:

@@ -35,7 +35,8 @@ def affine_nodes(pattern: Pattern) -> list[Node] | None:
         raise refusal(node.describe(), "a constant is not finite", "finite constants")
     q = x.quantization(node)
     channels = _channels(x.value, constant)
-    spec = _spec(pattern, q, channels)
+    with np.errstate(all="ignore"):  # what is not finite is refused
+        spec = _spec(pattern, q, channels)
     pattern.result.quantization = pattern.y
     if channels.size == x.value.shape[1] and len(x.value.shape) == 4 and _per_channel(constant, x.value):
         return [Node("Conv", node.name, [x.value], [pattern.result], spec=spec)]

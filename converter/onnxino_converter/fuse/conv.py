@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from onnxino.schema.model import Exactness
 from onnxino_converter.arithmetic import conv_scale
 from onnxino_converter.fuse.bias import fused_bias
-from onnxino_converter.fuse.operands import Pattern
+from onnxino_converter.fuse.operands import Operand, Pattern
 from onnxino_converter.ir import Node, Quantization, Value
 from onnxino_converter.quantized import Clamp, ConvSpec
 from onnxino_converter.refusal import QUANTIZE_HINT, refusal
@@ -25,10 +25,18 @@ def fuse_conv(pattern: Pattern) -> list[Node]:
     q = x.quantization(node)
     array, w_scale = weights.weights(node, 0)
     bias = fused_bias(pattern, node.optional(2), array.shape[0], q.scale, w_scale)
-    _, exactness = pattern.arithmetic([x], "uint8")
+    exactness = weighted_exactness(pattern, x, weights, node.optional(2))
     if node.attributes.get("rescaled"):  # per channel, which ONNX Runtime computes in float32 (passes/even_channels.py)
         exactness = Exactness.Step
     return [conv_node(node, x.value, array, w_scale, bias, q, pattern.y, pattern.result, pattern.clamp, exactness)]
+
+
+def weighted_exactness(pattern: Pattern, x: Operand, weights: Operand, bias: Value | None) -> Exactness:
+    """Integer in ONNX Runtime on x86-64: uint8 activations, plain weights, a bias that is int32 or float."""
+    _, exactness = pattern.arithmetic([x], "uint8")
+    operand = None if bias is None else pattern.operand(bias)
+    plain_bias = operand is None or (operand.value.dtype == np.int32 and not operand.float_in_ort)
+    return exactness if plain_bias and not weights.float_in_ort else Exactness.Step
 
 
 def conv_node(

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from onnxino.schema.model import Exactness
 from onnxino_converter.arithmetic import F32, gemm_scale
 from onnxino_converter.fuse.bias import float_bias, fused_bias
-from onnxino_converter.fuse.conv import check_scale
+from onnxino_converter.fuse.conv import check_scale, weighted_exactness
 from onnxino_converter.fuse.operands import Operand, Pattern
 from onnxino_converter.ir import Graph, Node, Quantization, Value
 from onnxino_converter.quantized import Clamp, DenseSpec, TransposeSpec
@@ -21,8 +21,8 @@ def fuse_gemm(pattern: Pattern) -> list[Node]:
     x, weights = _operands(pattern, node)
     q = x.quantization(node)
     array, w_scale = weights.weights(node, 0 if node.attributes["trans_b"] else 1)
-    _, exactness = pattern.arithmetic([x], "uint8")
     bias_value = node.optional(2)
+    exactness = weighted_exactness(pattern, x, weights, bias_value)
     count = array.shape[0 if node.attributes["trans_b"] else 1]
     if alpha == 1.0 and beta == 1.0:
         bias = fused_bias(pattern, bias_value, count, q.scale, w_scale)
@@ -76,7 +76,7 @@ def fuse_matmul(pattern: Pattern) -> list[Node]:
     q = x.quantization(node)
     array, w_scale = weights.weights(node, 1)
     bias = np.zeros(array.shape[1], np.int32)
-    _, exactness = pattern.arithmetic([x], "uint8")
+    exactness = weighted_exactness(pattern, x, weights, None)
     return dense_nodes(
         pattern.graph, node, x.value, array, w_scale, bias, q, pattern.y, pattern.result, pattern.clamp, exactness
     )
@@ -109,7 +109,7 @@ def fuse_matmul_add(pattern: Pattern) -> list[Node]:
     if len(bias_value.shape) > len(node.output.shape):
         raise refusal(pattern.head.describe(), f"the bias has shape {list(bias_value.shape)}", f"[{array.shape[1]}]")
     bias = fused_bias(pattern, bias_value, array.shape[1], q.scale, w_scale)
-    _, exactness = pattern.arithmetic([x], "uint8")
+    exactness = weighted_exactness(pattern, x, weights, bias_value)
     if len(pattern.users.get(node.output, [])) != 1 or len(bias_value.shape) != 1:
         exactness = Exactness.Step
     return dense_nodes(

@@ -47,6 +47,7 @@ class Operand:
     scale: NDArray[np.float32]
     zero_point: Array
     axis: int = -1
+    float_in_ort: bool = False  # ONNX Runtime runs in float32 what reads it
 
     @property
     def constant(self) -> Array | None:
@@ -169,10 +170,11 @@ class Pattern:
         and Relu and Clip are redundant; otherwise in float32, which is within a step.
         """
         unsigned = {operand.unsigned_in_ort for operand in operands}
+        plain = not any(operand.float_in_ort for operand in operands)
         unsigned.add(self.y.unsigned or self.result.unsigned_in_ort)
         domain = 128 if True in unsigned else 0
         taken = len(unsigned) == 1 and (kernel == "any" or domain == 128)
-        return domain, Exactness.Exact if taken and self._pure() else Exactness.Step
+        return domain, Exactness.Exact if taken and plain and self._pure() else Exactness.Step
 
     def _pure(self) -> bool:
         """Whether nothing else reads the floats of the pattern, and its activations are redundant."""
@@ -185,6 +187,8 @@ class Pattern:
 
     def _redundant(self, node: Node) -> bool:
         """ONNX Runtime drops a Relu or Clip when the quantized type cannot hold what it would cut off."""
+        if node.attributes.get("float_in_ort"):
+            return False
         eps = float(np.finfo(F32).eps)
         low, high = activation_bounds(node)
         least, most = (float(v) for v in dequantize(np.asarray([-128, 127], np.int8), self.y))
@@ -195,7 +199,13 @@ class Pattern:
 
 def operand_of(dequantize_node: Node) -> Operand:
     attributes: dict[str, Any] = dequantize_node.attributes
-    return Operand(dequantize_node.input(0), attributes["scale"], attributes["zero_point"], attributes["axis"])
+    return Operand(
+        dequantize_node.input(0),
+        attributes["scale"],
+        attributes["zero_point"],
+        attributes["axis"],
+        attributes.get("float_in_ort", False),
+    )
 
 
 def activation_bounds(node: Node) -> tuple[float, float]:

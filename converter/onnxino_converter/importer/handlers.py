@@ -6,27 +6,28 @@ from collections.abc import Callable
 
 from onnxino_converter.importer import elementwise, movement, normalization, qlinear, reduction, selection, spatial
 from onnxino_converter.importer.context import Context, RawNode
+from onnxino_converter.importer.one_dimensional import lifted
 
 Handler = Callable[[Context, RawNode], None]
 
 ONNX: dict[str, Handler] = {
     "Add": elementwise.binary,
-    "AveragePool": spatial.in_two_dimensions(spatial.average_pool, (0,)),
+    "AveragePool": lifted(spatial.average_pool),
     "Clip": elementwise.clip,
     "Concat": elementwise.concat,
     "Constant": movement.constant,
-    "Conv": spatial.in_two_dimensions(spatial.conv, (0, 1)),
+    "Conv": lifted(spatial.conv),
     "DequantizeLinear": elementwise.dequantize,
     "Div": elementwise.binary,
     "Dropout": movement.dropout,
     "Flatten": movement.flatten,
     "Gemm": elementwise.gemm,
-    "GlobalAveragePool": spatial.in_two_dimensions(spatial.global_average_pool, (0,)),
+    "GlobalAveragePool": lifted(spatial.global_average_pool),
     "Identity": movement.identity,
     "MatMul": elementwise.matmul,
-    "MaxPool": spatial.in_two_dimensions(spatial.max_pool, (0,)),
+    "MaxPool": lifted(spatial.max_pool),
     "Mul": elementwise.binary,
-    "QLinearConv": spatial.in_two_dimensions(qlinear.qlinear_conv, (0, 3)),
+    "QLinearConv": lifted(qlinear.qlinear_conv),
     "QLinearMatMul": qlinear.qlinear_matmul,
     "QuantizeLinear": elementwise.quantize,
     "ReduceMean": reduction.reduce,
@@ -44,7 +45,7 @@ ONNX: dict[str, Handler] = {
     "Expand": selection.expand,
     "Gather": selection.gather,
     "Gelu": elementwise.gelu,
-    "GlobalMaxPool": spatial.in_two_dimensions(spatial.global_max_pool, (0,)),
+    "GlobalMaxPool": lifted(spatial.global_max_pool),
     "InstanceNormalization": normalization.instance_normalization,
     "LayerNormalization": normalization.layer_normalization,
     "LogSoftmax": elementwise.softmax,
@@ -71,10 +72,10 @@ MICROSOFT: dict[str, Handler] = {
     "DequantizeLinear": elementwise.dequantize,
     "QGemm": qlinear.qgemm,
     "QLinearAdd": qlinear.qlinear_binary,
-    "QLinearAveragePool": qlinear.qlinear_average_pool,
+    "QLinearAveragePool": lifted(qlinear.qlinear_average_pool),
     "QLinearConcat": qlinear.qlinear_concat,
-    "QLinearConv": spatial.in_two_dimensions(qlinear.qlinear_conv, (0, 3)),
-    "QLinearGlobalAveragePool": qlinear.qlinear_global_average_pool,
+    "QLinearConv": lifted(qlinear.qlinear_conv),
+    "QLinearGlobalAveragePool": lifted(qlinear.qlinear_global_average_pool),
     "QLinearLeakyRelu": qlinear.qlinear_unary,
     "QLinearMul": qlinear.qlinear_binary,
     "QLinearSigmoid": qlinear.qlinear_unary,

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from onnxino_converter.importer.context import FLOAT, Context, RawNode
-from onnxino_converter.ir import Node, Shape, Value
+from onnxino_converter.ir import Shape, Value
 
 Handler = Callable[[Context, RawNode], None]
 
@@ -28,7 +28,7 @@ def image(raw: RawNode, x: Value) -> tuple[int, int, int, int]:
     if len(x.shape) != 4:
         raise raw.refuse(
             f"the input has {len(x.shape)} dimensions {list(x.shape)}",
-            "4 (batch, channels, height, width), or 3 (batch, channels, length)",
+            "3 or 4 (batch, channels, height, width)",
         )
     n, c, h, w = x.shape
     return n, c, h, w
@@ -140,41 +140,3 @@ def global_max_pool(context: Context, raw: RawNode) -> None:
 
 
 _WINDOW_ATTRIBUTES = ("kernel_shape", "strides", "dilations")
-
-
-def in_two_dimensions(handler: Handler, tensors: tuple[int, ...]) -> Handler:
-    """A handler that also takes one-dimensional signals [N, C, L], as images of height 1; `tensors`: inputs to view."""
-
-    def either(context: Context, raw: RawNode) -> None:
-        x = raw.input(tensors[0])
-        if len(x.shape) != 3:
-            handler(context, raw)
-            return
-        viewed = replace(raw, inputs=list(raw.inputs), attributes=dict(raw.attributes), outputs=list(raw.outputs))
-        for index in tensors:
-            value = raw.input(index)
-            if len(value.shape) != 3:
-                raise raw.refuse(f"'{value.name}' has shape {list(value.shape)}", "3 dimensions, as the input")
-            viewed.inputs[index] = _unsqueezed(context, raw, value)
-        for name in _WINDOW_ATTRIBUTES:
-            if name in raw.attributes:
-                viewed.attributes[name] = [1, *raw.ints(name)]
-        if "pads" in raw.attributes:
-            begin, end = raw.ints("pads")
-            viewed.attributes["pads"] = [0, begin, 0, end]
-        viewed.outputs[0] = f"{raw.outputs[0]}_image"
-        handler(context, viewed)
-        y = context.values[viewed.outputs[0]]
-        context.emit(raw, [y], (y.shape[0], y.shape[1], y.shape[3]), op="Reshape")
-
-    return either
-
-
-def _unsqueezed(context: Context, raw: RawNode, value: Value) -> Value:
-    n, c, length = value.shape
-    shape = (n, c, 1, length)
-    if value.constant is not None:
-        return Value(f"{value.name}_image", shape, value.dtype, value.constant.reshape(shape))
-    made = Value(f"{raw.outputs[0]}_{value.name}_image", shape, value.dtype)
-    context.nodes.append(Node("Reshape", raw.name, [value], [made]))
-    return made

@@ -16,6 +16,8 @@ FLOAT = np.dtype(np.float32)
 
 
 def integer_movement(graph: Graph) -> bool:
+    graph.remove_dead()
+
     def rule(node: Node) -> list[Node] | None:
         if node.spec is not None or node.op in ("QuantizeLinear", "DequantizeLinear"):
             return None

@@ -1,8 +1,7 @@
 """Shorten chains of Transposes and Reshapes, by looking where each element ends up.
 
-1. T of which only 1-sized axes move -> Reshape (an alias: no bytes move)
-2. a chain that moves nothing in the end -> Reshape
-3. a chain with two or more Transposes -> Reshape, one Transpose, Reshape
+1. a chain with two or more Transposes that moves nothing in the end -> Reshape (an alias: no bytes move)
+2. a chain with two or more Transposes                               -> Reshape, one Transpose, Reshape
 """
 
 from __future__ import annotations
@@ -23,11 +22,11 @@ def merge_movement(graph: Graph) -> bool:
         if not isinstance(node.spec, TransposeSpec):
             return None
         chain = movement_chain(node, producers)
+        if sum(isinstance(link.spec, TransposeSpec) for link in chain) < 2:
+            return None
         order = element_order(chain)
         if np.array_equal(order, np.arange(order.size)):
             return [Node("Reshape", node.name, [chain[0].input(0)], node.outputs, spec=ReshapeSpec())]
-        if sum(isinstance(link.spec, TransposeSpec) for link in chain) < 2:
-            return None
         return _as_one_transpose(graph, node, chain[0].input(0), order)
 
     changed = graph.rewrite(rule)

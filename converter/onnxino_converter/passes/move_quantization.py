@@ -50,7 +50,10 @@ def _dequantize_after(graph: Graph) -> bool:
         quantized = source.input(0)
         moved = graph.new_value(f"{node.output.name}_quantized", node.output.shape, quantized.dtype)
         moved.unsigned_in_ort = quantized.unsigned_in_ort
-        after = Node("DequantizeLinear", source.name, [moved], [node.output], {**source.attributes, "axis": axis})
+        attributes = {**source.attributes, "axis": axis}
+        if node.op == "Reshape" and quantized.constant is not None and not node.attributes.get("lifted"):
+            attributes["float_in_ort"] = True  # it has no integer kernels for reshaped weights
+        after = Node("DequantizeLinear", source.name, [moved], [node.output], attributes)
         producers[node.output] = after
         return [Node(node.op, node.name, [quantized], [moved], attributes), after]
 
@@ -133,7 +136,7 @@ def _activate_before(graph: Graph) -> bool:
             return None
         activated = Value(graph.unique_name(f"{x.name}_{node.op.lower()}"), x.shape, x.dtype)
         moved.add(source)
-        first = Node(node.op, node.name, [x], [activated], node.attributes)
+        first = Node(node.op, node.name, [x], [activated], {**node.attributes, "float_in_ort": True})
         return [first, Node(source.op, source.name, [activated], [node.output], source.attributes)]
 
     changed = graph.rewrite(rule)

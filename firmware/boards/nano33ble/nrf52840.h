@@ -114,8 +114,8 @@
 #define GPIO_OUTCLR(p) ONX_REG(GPIO_BASE(p) + 0x50Cu)
 #define GPIO_DIRSET(p) ONX_REG(GPIO_BASE(p) + 0x518u)
 #define GPIO_DIRCLR(p) ONX_REG(GPIO_BASE(p) + 0x51Cu)
-#define GPIO_PIN_CNF(p, pin) ONX_REG(GPIO_BASE(p) + 0x700u + 4u * (pin)) /* bit 1: input off; bits 2..3 = 3: pull-up \
-                                                                          */
+/* bit 1: input off; bits 2 and 3: pull-up */
+#define GPIO_PIN_CNF(p, pin) ONX_REG(GPIO_BASE(p) + 0x700u + 4u * (pin))
 
 static inline void onx_data_barrier(void) { __asm volatile("dsb" ::: "memory"); }
 

@@ -5,7 +5,8 @@ int main(void);
 void start(void);
 
 #define WEAK __attribute__((weak, alias("unexpected")))
-__attribute__((used)) void unexpected(void) {
+__attribute__((used)) void unexpected(void)
+{
     for (;;) {
         __asm volatile("bkpt 1");
     }
@@ -23,10 +24,42 @@ void rtc1(void) WEAK;
 
 __attribute__((section(".vectors"), used)) void (*const vectors[16 + 21])(void) = {
     (void (*)(void))0x20040000u,
-    start, nmi, hard_fault, unexpected, unexpected, unexpected, unexpected, unexpected, unexpected, unexpected,
-    svc, unexpected, unexpected, pendsv, systick,
-    unexpected, unexpected, uarte0, unexpected, unexpected, unexpected, unexpected, unexpected, timer0, timer1, unexpected,
-    rtc0, unexpected, unexpected, unexpected, unexpected, unexpected, rtc1, unexpected, unexpected, unexpected,
+    start,
+    nmi,
+    hard_fault,
+    unexpected,
+    unexpected,
+    unexpected,
+    unexpected,
+    unexpected,
+    unexpected,
+    unexpected,
+    svc,
+    unexpected,
+    unexpected,
+    pendsv,
+    systick,
+    unexpected,
+    unexpected,
+    uarte0,
+    unexpected,
+    unexpected,
+    unexpected,
+    unexpected,
+    unexpected,
+    timer0,
+    timer1,
+    unexpected,
+    rtc0,
+    unexpected,
+    unexpected,
+    unexpected,
+    unexpected,
+    unexpected,
+    rtc1,
+    unexpected,
+    unexpected,
+    unexpected,
 };
 
 #ifndef NO_FPU
@@ -35,6 +68,7 @@ __attribute__((section(".vectors"), used)) void (*const vectors[16 + 21])(void) 
 #define FPU_ON ""
 #endif
 
-__attribute__((naked, used)) void start(void) {
+__attribute__((naked, used)) void start(void)
+{
     __asm volatile("cpsid i\n" FPU_ON "cpsie i\n bl main\n 1: b 1b\n .ltorg\n");
 }

@@ -1,4 +1,5 @@
-/* Registers and start-up for the emulator's test programs: each defines main(), run after the vectors, .data is not used. */
+/* Registers and start-up for the emulator's test programs: each defines main(), run after the vectors, .data is not
+ * used. */
 #include <stdint.h>
 
 #define REG(address) (*(volatile uint32_t *)(address))
@@ -26,14 +27,16 @@
 
 int main(void);
 
-static inline void hfxo_on(void) {
+static inline void hfxo_on(void)
+{
     POWER(0x100) = 0;
     POWER(0x000) = 1;
     while (POWER(0x100) == 0) {
     }
 }
 
-static inline void uart_on(void) {
+static inline void uart_on(void)
+{
     hfxo_on();
     UARTE(0x500) = 0;
     UARTE(0x50C) = 32 + 3;
@@ -42,7 +45,8 @@ static inline void uart_on(void) {
     UARTE(0x500) = 8;
 }
 
-static inline void uart_send(const void *data, uint32_t size) {
+static inline void uart_send(const void *data, uint32_t size)
+{
     UARTE(0x544) = (uint32_t)(uintptr_t)data;
     UARTE(0x548) = size;
     UARTE(ENDTX) = 0;
@@ -54,7 +58,8 @@ static inline void uart_send(const void *data, uint32_t size) {
 /* The results of a program: words that the test reads at 0x20000000. */
 #define RESULT(n) REG(0x20000000u + 4u * (n))
 
-static inline void done(void) {
+static inline void done(void)
+{
     for (;;) {
         __asm volatile("cpsid i\n wfi");
     }

@@ -1,10 +1,12 @@
-/* Echoes by interrupts, asleep in between; a float lives in an FPU register all the time. RESULT(0): wake-ups, RESULT(1): float sum. */
+/* Echoes by interrupts, asleep in between; a float lives in an FPU register all the time. RESULT(0): wake-ups,
+ * RESULT(1): float sum. */
 #include "chip.h"
 
 static uint8_t received, sent;
 static volatile uint32_t bytes;
 
-INTERRUPT void uarte0(void) {
+INTERRUPT void uarte0(void)
+{
     if (UARTE(ENDRX) != 0) {
         UARTE(ENDRX) = 0;
         sent = received;
@@ -19,7 +21,8 @@ INTERRUPT void uarte0(void) {
     __asm volatile("dsb");
 }
 
-int main(void) {
+int main(void)
+{
     bytes = 0;
     RESULT(0) = 0;
     uart_on();
@@ -35,7 +38,7 @@ int main(void) {
         union {
             float f;
             uint32_t u;
-        } bits = {.f = sum};
+        } bits = { .f = sum };
         RESULT(0) = n;
         RESULT(1) = bits.u;
     }

@@ -1,7 +1,8 @@
 /* Echoes each byte, polling, one byte per DMA transfer. */
 #include "chip.h"
 
-int main(void) {
+int main(void)
+{
     static volatile uint8_t byte;
     uart_on();
     for (;;) {

@@ -4,13 +4,15 @@
 static volatile uint32_t count;
 static uint32_t process_stack[64] __attribute__((aligned(8)));
 
-static void note(uint32_t what) {
+static void note(uint32_t what)
+{
     RESULT(count) = what;
     count = count + 1;
     RESULT(31) = count;
 }
 
-INTERRUPT void timer0(void) { /* low priority: raises a higher and an equal one */
+INTERRUPT void timer0(void)
+{ /* low priority: raises a higher and an equal one */
     note(0x10);
     SCS(0x200) = 1u << 11; /* RTC0: more urgent, nests now */
     __asm volatile("dsb\n isb");
@@ -20,28 +22,25 @@ INTERRUPT void timer0(void) { /* low priority: raises a higher and an equal one 
     note(0x12);
 }
 
-INTERRUPT void timer1(void) {
-    note(0x20);
-}
+INTERRUPT void timer1(void) { note(0x20); }
 
-INTERRUPT void rtc0(void) {
-    note(0x30);
-}
+INTERRUPT void rtc0(void) { note(0x30); }
 
-INTERRUPT void pendsv(void) {
-    note(0x40);
-}
+INTERRUPT void pendsv(void) { note(0x40); }
 
-__attribute__((used)) void svc_body(uint32_t *frame) {
+__attribute__((used)) void svc_body(uint32_t *frame)
+{
     note(0x50 | (((const uint8_t *)(uintptr_t)frame[6])[-2] & 15));
     frame[0] = 0x77;
 }
 
-INTERRUPT __attribute__((naked)) void svc(void) {
+INTERRUPT __attribute__((naked)) void svc(void)
+{
     __asm volatile("tst lr, #4\n ite eq\n mrseq r0, msp\n mrsne r0, psp\n push {r4, lr}\n bl svc_body\n pop {r4, pc}");
 }
 
-int main(void) {
+int main(void)
+{
     count = 0;
     SCS(0x400 + 8) = 0x80808080; /* irq 8: TIMER0 0x80, 9: TIMER1 0x80, 11: RTC0 */
     *(volatile uint8_t *)(0xE000E400u + 11) = 0x20;

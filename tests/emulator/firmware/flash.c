@@ -3,12 +3,14 @@
 
 #define PAGE 0x80000u
 
-static uint32_t microseconds(void) {
+static uint32_t microseconds(void)
+{
     TIMER(0, 0x40) = 1;
     return TIMER(0, 0x540);
 }
 
-int main(void) {
+int main(void)
+{
     TIMER(0, 0x508) = 3;
     TIMER(0, 0x510) = 4;
     TIMER(0, 0x000) = 1;
@@ -25,8 +27,9 @@ int main(void) {
     RESULT(1) = microseconds() - start;
     RESULT(2) = REG(PAGE + 40);
     /* a store in an IT block, condition true and false */
-    __asm volatile("cmp %0, %0\n itt eq\n streq %1, [%2]\n streq %1, [%2, #4]\n it ne\n strne %1, [%2, #8]\n"
-                   ::"r"(1), "r"(0x12345678), "r"(PAGE + 0x100) : "cc", "memory");
+    __asm volatile("cmp %0, %0\n itt eq\n streq %1, [%2]\n streq %1, [%2, #4]\n it ne\n strne %1, [%2, #8]\n" ::"r"(1),
+                   "r"(0x12345678), "r"(PAGE + 0x100)
+                   : "cc", "memory");
     RESULT(3) = REG(PAGE + 0x100);
     RESULT(4) = REG(PAGE + 0x104);
     RESULT(5) = REG(PAGE + 0x108);

@@ -1,10 +1,12 @@
-/* A computation in FPU registers, interrupted every 50 us by a handler that uses them too. RESULT(0), (1): sums with and without. */
+/* A computation in FPU registers, interrupted every 50 us by a handler that uses them too. RESULT(0), (1): sums with
+ * and without. */
 #include "chip.h"
 
 static volatile uint32_t ticks;
 static volatile float noise, first;
 
-INTERRUPT void timer0(void) {
+INTERRUPT void timer0(void)
+{
     TIMER(0, 0x140) = 0;
     (void)TIMER(0, 0x140);
     float x = noise;
@@ -15,7 +17,8 @@ INTERRUPT void timer0(void) {
     ticks++;
 }
 
-static __attribute__((noinline)) float compute(void) {
+static __attribute__((noinline)) float compute(void)
+{
     float a = first, b = 0.5f, c = 0.25f, d = 3.0f;
     for (uint32_t i = 0; i < 20000; i++) {
         a = a * 0.999f + b;
@@ -26,7 +29,8 @@ static __attribute__((noinline)) float compute(void) {
     return a + b + c + d;
 }
 
-int main(void) {
+int main(void)
+{
     ticks = 0;
     noise = 0;
     first = 1.0f;

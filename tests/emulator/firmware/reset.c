@@ -1,7 +1,8 @@
 /* Resets itself twice; what survives is in RAM (RESULT(8..)). -DWATCHDOG: the last reset is left to the watchdog. */
 #include "chip.h"
 
-int main(void) {
+int main(void)
+{
     if (POWER(0x400) & 1) { /* power-on or pin */
         RESULT(8) = 0;
         RESULT(9) = POWER(0x51C);

@@ -3,7 +3,8 @@
 
 static int8_t a[256], b[256];
 
-int main(void) {
+int main(void)
+{
     static volatile uint8_t byte;
     for (uint32_t i = 0; i < 256; i++) {
         a[i] = (int8_t)(i * 7);

@@ -1,31 +1,34 @@
-/* RESULT(0): TIMER0 interrupts in 20 ms at 1 ms, (1): RTC1 compare after 100 ticks in microseconds, (2): SysTick interrupts,
- * (3): CYCCNT over a loop of 1000 x 3 cycles, (4): microseconds of TIMER1 while TIMER0 counted 20, (5): CYCCNT while asleep. */
+/* RESULT(0): TIMER0 interrupts in 20 ms at 1 ms, (1): RTC1 compare after 100 ticks in microseconds, (2): SysTick
+ * interrupts, (3): CYCCNT over a loop of 1000 x 3 cycles, (4): microseconds of TIMER1 while TIMER0 counted 20, (5):
+ * CYCCNT while asleep. */
 #include "chip.h"
 
 static volatile uint32_t ticks, systicks, rtc;
 
-static uint32_t microseconds(void) {
+static uint32_t microseconds(void)
+{
     TIMER(1, 0x44) = 1;
     return TIMER(1, 0x544);
 }
 
-INTERRUPT void timer0(void) {
+INTERRUPT void timer0(void)
+{
     TIMER(0, 0x140) = 0;
     (void)TIMER(0, 0x140);
     ticks++;
 }
 
-INTERRUPT void rtc1(void) {
+INTERRUPT void rtc1(void)
+{
     RTC1(0x140) = 0;
     (void)RTC1(0x140);
     rtc = 1;
 }
 
-INTERRUPT void systick(void) {
-    systicks++;
-}
+INTERRUPT void systick(void) { systicks++; }
 
-int main(void) {
+int main(void)
+{
     ticks = systicks = rtc = 0;
     TIMER(1, 0x508) = 3;
     TIMER(1, 0x510) = 4;
@@ -69,7 +72,7 @@ int main(void) {
     SCS(0x018) = 0;
     SCS(0x010) = 7;
     start = microseconds();
-    while (microseconds() - start < 1000) {
+    while (microseconds() - start < 1050) {
     }
     SCS(0x010) = 0;
     RESULT(2) = systicks;

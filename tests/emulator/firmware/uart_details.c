@@ -1,15 +1,18 @@
-/* RESULT(0): AMOUNT before ENDRX (must be 0), (1): after STOPRX, (2): RXTO, (3): bytes by FLUSHRX, (4): ERRORSRC after an overrun,
- * (5): RXDRDY counted by TIMER1 through PPI, (6): AMOUNT of the send. Commands from the host: bytes; the test paces. */
+/* RESULT(0): AMOUNT before ENDRX (must be 0), (1): after STOPRX, (2): RXTO, (3): bytes by FLUSHRX, (4): ERRORSRC after
+ * an overrun, (5): RXDRDY counted by TIMER1 through PPI, (6): AMOUNT of the send. Commands from the host: bytes; the
+ * test paces. */
 #include "chip.h"
 
 static uint8_t buffer[32], rest[8];
 
-static uint32_t counted(void) {
+static uint32_t counted(void)
+{
     TIMER(1, 0x40) = 1;
     return TIMER(1, 0x540);
 }
 
-int main(void) {
+int main(void)
+{
     uart_on();
     TIMER(1, 0x504) = 1;
     TIMER(1, 0x508) = 3;

@@ -1,10 +1,11 @@
 /* -DCASE: 1 send from flash, 2 no HFXO, 3 ENABLE = 4, 4 other pins, 5 receive into the last bytes past RAM. */
 #include "chip.h"
 
-static const uint8_t constant[4] = {1, 2, 3, 4};
+static const uint8_t constant[4] = { 1, 2, 3, 4 };
 static uint8_t variable[4];
 
-int main(void) {
+int main(void)
+{
     if (CASE != 2) {
         hfxo_on();
     }

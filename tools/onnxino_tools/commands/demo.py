@@ -10,6 +10,9 @@ reference.
 
 from __future__ import annotations
 
+import os
+import shutil
+import sys
 import tempfile
 import time
 from dataclasses import dataclass
@@ -158,10 +161,25 @@ def _next(task: Task, seconds: float) -> None:
     ui.talk()
     ui.talk(f"Done in {seconds:.0f} s: the board computed exactly the bytes of the reference.")
     ui.talk("What next:")
+    program = _program()
     rows = [
-        ("onnxino convert YOUR_MODEL.onnx -o out", "your own quantized model (docs/converting.md)"),
-        (f"onnxino verify {task.model}", "against ONNX Runtime, operator by operator"),
-        ("onnxino serial-eval --port /dev/ttyACM0 ...", "the same on the real board"),
+        ("your own model", f"{program} convert YOUR_MODEL.onnx -o out"),
+        ("compare with ONNX Runtime", f"{program} verify {_short(task.model)}"),
+        ("the same on a real board", f"{program} serial-eval --port PORT --model MODEL.oxm --data DATA.npz"),
     ]
     for line in ui.table(rows):
         ui.talk(line)
+
+
+def _program() -> str:
+    """How this command is called from here: `make demo` installs it beside the project, not on the PATH."""
+    called = Path(sys.argv[0])
+    return "onnxino" if shutil.which("onnxino") or called.stem != "onnxino" else _short(called)
+
+
+def _short(path: Path) -> str:
+    """The path as seen from here, where that is shorter."""
+    try:
+        return min(os.path.relpath(path), str(path), key=len)
+    except ValueError:  # another drive
+        return str(path)

@@ -1,4 +1,5 @@
-"""The board in software: an nRF52840 on the Unicorn engine (extra 'emulator'), running the very image that is flashed."""
+"""The board in software: an nRF52840 on the Unicorn engine (extra 'emulator'), running the very image that is
+flashed."""
 
 from __future__ import annotations
 

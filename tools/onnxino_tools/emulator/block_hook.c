@@ -1,6 +1,6 @@
-/* Counts executed blocks inside of Unicorn: called at the start of each translated block, adds the block's instructions and cycles,
- * and stops the engine at a block boundary (never elsewhere: a stop during a register access would repeat the access).
- * The layout of the structs is mirrored in counting.py. */
+/* Counts executed blocks inside of Unicorn: called at the start of each translated block, adds the block's instructions
+ * and cycles, and stops the engine at a block boundary (never elsewhere: a stop during a register access would repeat
+ * the access). The layout of the structs is mirrored in counting.py. */
 #include <stdint.h>
 
 enum { FLAG_CONDITIONAL = 1, FLAG_MAY_UNMASK = 2 };
@@ -19,14 +19,14 @@ typedef struct {
 
 typedef struct {
     uint64_t instructions, cycles;
-    uint64_t deadline; /* stop at the first block that starts at or after this many cycles */
-    uint64_t limit;    /* the same in instructions */
-    uint32_t stop;     /* 1, set by Python: stop before the next block; 2: stopped there */
-    uint32_t masked;   /* an interrupt waits for PRIMASK or BASEPRI: stop after blocks that may unmask it */
-    uint32_t address;  /* start of the block that runs now */
-    uint32_t next;     /* address after it */
-    uint32_t taken;    /* cycles to add if the next block starts elsewhere */
-    uint32_t flags;    /* of the block that runs now */
+    uint64_t deadline;    /* stop at the first block that starts at or after this many cycles */
+    uint64_t limit;       /* the same in instructions */
+    uint32_t stop;        /* 1, set by Python: stop before the next block; 2: stopped there */
+    uint32_t masked;      /* an interrupt waits for PRIMASK or BASEPRI: stop after blocks that may unmask it */
+    uint32_t address;     /* start of the block that runs now */
+    uint32_t next;        /* address after it */
+    uint32_t taken;       /* cycles to add if the next block starts elsewhere */
+    uint32_t flags;       /* of the block that runs now */
     uint64_t flash_reads; /* 32-bit words read as data from the watched flash region */
     uint32_t wait_states;
     uint32_t watched_size;
@@ -36,7 +36,8 @@ typedef struct {
     region regions[3];
 } state;
 
-static block *find(state *s, uint32_t address) {
+static block *find(state *s, uint32_t address)
+{
     for (int i = 0; i < 3; i++) {
         uint32_t offset = address - s->regions[i].base;
         if (offset < s->regions[i].size) {
@@ -49,16 +50,17 @@ static block *find(state *s, uint32_t address) {
 #ifdef _WIN32
 __declspec(dllexport)
 #endif
-void onnxino_block_hook(void *uc, uint64_t start, uint32_t size, void *user) {
+void onnxino_block_hook(void *uc, uint64_t start, uint32_t size, void *user)
+{
     state *s = (state *)user;
     uint32_t address = (uint32_t)start;
-    if (s->stop != 0 || s->cycles >= s->deadline || s->instructions >= s->limit ||
-        (s->masked != 0 && (s->flags & FLAG_MAY_UNMASK) != 0)) {
+    if (s->stop != 0 || s->cycles >= s->deadline || s->instructions >= s->limit
+        || (s->masked != 0 && (s->flags & FLAG_MAY_UNMASK) != 0)) {
         s->stop = 2;
         s->emu_stop(uc);
         return;
     }
-    block other = {0, 0, 0, 0};
+    block other = { 0, 0, 0, 0 };
     block *entry = find(s, address);
     if (entry == 0 || entry->size != size) {
         entry = entry == 0 ? &other : entry;
@@ -80,7 +82,8 @@ void onnxino_block_hook(void *uc, uint64_t start, uint32_t size, void *user) {
 #ifdef _WIN32
 __declspec(dllexport)
 #endif
-uint64_t onnxino_flash_read(void *uc, uint64_t offset, uint32_t size, void *user) {
+uint64_t onnxino_flash_read(void *uc, uint64_t offset, uint32_t size, void *user)
+{
     state *s = (state *)user;
     uint64_t value = 0;
     (void)uc;

@@ -23,14 +23,13 @@ class Block:
 
 
 class BlockDecoder:
-    """Decodes blocks with capstone. `read(address, size)` gives code bytes; `flash_wait_states` are added per literal load."""
+    """Decodes blocks with capstone. `read(address, size)` gives code bytes; `flash_wait_states` are added per literal
+    load."""
 
     def __init__(self, read: Callable[[int, int], bytes], flash_wait_states: int = 0) -> None:
         import capstone
 
-        self._capstone: Any = capstone.Cs(
-            capstone.CS_ARCH_ARM, capstone.CS_MODE_THUMB + capstone.CS_MODE_MCLASS
-        )
+        self._capstone: Any = capstone.Cs(capstone.CS_ARCH_ARM, capstone.CS_MODE_THUMB + capstone.CS_MODE_MCLASS)
         self._capstone.detail = True
         self._read = read
         self._wait_states = flash_wait_states

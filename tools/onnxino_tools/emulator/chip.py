@@ -25,11 +25,12 @@ from onnxino_tools.emulator.scheduler import Scheduler
 RX_PIN, TX_PIN = 32 + 10, 32 + 3  # D1 = P1.10, D0 = P1.03, as written to PSEL
 
 _QUIET = {
-    0x40001000: "RADIO", 0x40003000: "SPI0/TWI0", 0x40004000: "SPI1/TWI1", 0x40005000: "NFCT", 0x40006000: "GPIOTE",
-    0x40007000: "SAADC", 0x4000E000: "ECB", 0x4000F000: "CCM/AAR", 0x40012000: "QDEC", 0x40013000: "COMP", 0x40014000: "EGU0",
-    0x40015000: "EGU1", 0x40016000: "EGU2", 0x40017000: "EGU3", 0x40018000: "EGU4", 0x40019000: "EGU5", 0x4001C000: "PWM0",
-    0x4001D000: "PDM", 0x40020000: "MWU", 0x40021000: "PWM1", 0x40022000: "PWM2", 0x40023000: "SPI2", 0x40025000: "I2S",
-    0x40026000: "FPU", 0x40027000: "USBD", 0x40029000: "QSPI", 0x4002D000: "PWM3", 0x4002F000: "SPIM3",
+    0x40001000: "RADIO", 0x40003000: "SPI0/TWI0", 0x40004000: "SPI1/TWI1", 0x40005000: "NFCT",
+    0x40006000: "GPIOTE", 0x40007000: "SAADC", 0x4000E000: "ECB", 0x4000F000: "CCM/AAR", 0x40012000: "QDEC",
+    0x40013000: "COMP", 0x40014000: "EGU0", 0x40015000: "EGU1", 0x40016000: "EGU2", 0x40017000: "EGU3",
+    0x40018000: "EGU4", 0x40019000: "EGU5", 0x4001C000: "PWM0", 0x4001D000: "PDM", 0x40020000: "MWU",
+    0x40021000: "PWM1", 0x40022000: "PWM2", 0x40023000: "SPI2", 0x40025000: "I2S", 0x40026000: "FPU",
+    0x40027000: "USBD", 0x40029000: "QSPI", 0x4002D000: "PWM3", 0x4002F000: "SPIM3",
     0x4006E000: "USBD errata registers", 0x5002A000: "CRYPTOCELL", 0xE0000000: "ITM", 0xE0002000: "FPB",
 }  # fmt: skip
 
@@ -97,8 +98,9 @@ class Bus:
             for i, (base, irq, channels) in enumerate(((0x4000B000, 11, 3), (0x40011000, 17, 4), (0x40024000, 36, 4)))
         ]
         self.peripherals: list[Peripheral] = [
-            self.power, self.uarte0, self.uarte1, self.gpio, self.nvmc, self.ppi, self.watchdog, *self.timers, *self.rtcs,
-            Temperature(self), Random(self), *(Quiet(self, base, name) for base, name in _QUIET.items()),
+            self.power, self.uarte0, self.uarte1, self.gpio, self.nvmc, self.ppi, self.watchdog,
+            *self.timers, *self.rtcs, Temperature(self), Random(self),
+            *(Quiet(self, base, name) for base, name in _QUIET.items()),
         ]  # fmt: skip
         self._by_base = {peripheral.base: peripheral for peripheral in self.peripherals}
         memory.store_to_flash = self.nvmc.store
@@ -118,7 +120,7 @@ class Bus:
         for peripheral in self.peripherals:
             peripheral.reset()
 
-    # --- Chip -------------------------------------------------------------------------------------------------------------
+    # --- Chip ---
     def ram_read(self, address: int, size: int) -> bytes:
         return self._memory.ram_read(address, size)
 
@@ -140,7 +142,7 @@ class Bus:
     def warn(self, text: str) -> None:
         self._engine.warn(text)
 
-    # --- inside -----------------------------------------------------------------------------------------------------------
+    # --- inside ---
     def _trigger(self, task: int, times: int) -> None:
         peripheral = self._by_base.get(task & -PAGE)
         if peripheral is not None:
@@ -153,7 +155,7 @@ class Bus:
         def read(offset: int, size: int) -> int:
             self._engine.access()
             if size != 4 or offset & 3:
-                self.warn(f"access of {size} bytes to {peripheral.name} at 0x{peripheral.base + offset:08x}: registers are 32 bits")
+                self._odd_access(peripheral, offset, size)
             value = peripheral.read(offset & ~3)
             self._engine.after_read()
             return value >> 8 * (offset & 3)
@@ -164,10 +166,14 @@ class Bus:
         def write(offset: int, size: int, value: int) -> None:
             self._engine.access()
             if size != 4 or offset & 3:
-                self.warn(f"access of {size} bytes to {peripheral.name} at 0x{peripheral.base + offset:08x}: registers are 32 bits")
+                self._odd_access(peripheral, offset, size)
             peripheral.write(offset & ~3, value & 0xFFFFFFFF)
 
         return self._guard_write(write)
+
+    def _odd_access(self, peripheral: Peripheral, offset: int, size: int) -> None:
+        address = peripheral.base + offset
+        self.warn(f"access of {size} bytes to {peripheral.name} at 0x{address:08x}: registers are 32 bits")
 
     def _sized_reader(self, inner: Callable[[int, int], int]) -> Callable[[int, int], int]:
         def read(offset: int, size: int) -> int:

@@ -24,7 +24,9 @@ def emulate(
     say: Callable[[str], None] = print,
     ready: Callable[[str], None] = lambda name: None,
 ) -> None:
-    """Runs the board until SIGINT or SIGTERM. `say` gets the lines for the user (stderr), `ready` the port's name; see Machine and serve for the rest.
+    """Runs the board until SIGINT or SIGTERM. `say` gets the lines for the user (stderr), `ready` the port's name.
+
+    See Machine and serve for the rest; what the firmware did that cannot be meant is said at the end.
 
     Raises InputError, LinkError, MissingExtraError, EmulatorFault.
     """
@@ -38,7 +40,11 @@ def emulate(
         ready(name)
         say(f"{NANO33BLE.title} is running; its serial port is {name} (Ctrl-C ends it)")
 
-    serve(machine, tcp=tcp, port_file=port_file, ready=announce)
+    try:
+        serve(machine, tcp=tcp, port_file=port_file, ready=announce)
+    finally:
+        for text in machine.warnings:
+            say(f"note: {text}")
 
 
 def notes(machine: Machine) -> list[str]:

@@ -22,7 +22,22 @@ class Core:
         self.uc = uc
         self._ids: dict[str, int] = {f"r{i}": arm.UC_ARM_REG_R0 + i for i in range(13)}
         self._ids |= {f"s{i}": arm.UC_ARM_REG_S0 + i for i in range(32)}
-        for name in ("sp", "lr", "pc", "xpsr", "control", "primask", "basepri", "faultmask", "msp", "psp", "ipsr", "fpscr"):
+        # capstone's names of r9 to r12
+        self._ids |= {name: self._ids[f"r{9 + i}"] for i, name in enumerate(("sb", "sl", "fp", "ip"))}
+        for name in (
+            "sp",
+            "lr",
+            "pc",
+            "xpsr",
+            "control",
+            "primask",
+            "basepri",
+            "faultmask",
+            "msp",
+            "psp",
+            "ipsr",
+            "fpscr",
+        ):
             self._ids[name] = getattr(arm, f"UC_ARM_REG_{name.upper()}")
 
     def __getitem__(self, name: str) -> int:
@@ -47,8 +62,13 @@ class Core:
         self["sp"] = stack & ~3
         self["pc"] = start & ~1
 
-    def enter(self, exception: int, handler: int, return_to: int, align: bool) -> None:
-        """Stacks the frame and starts `handler`. `return_to` is where the interrupted code goes on."""
+    def enter(self, exception: int, handler: int, return_to: int, align: bool) -> bool:
+        """Stacks the frame and starts `handler`. `return_to` is where the interrupted code goes on.
+
+        False when the stack lies outside of RAM: the handler is started even so, as on the chip.
+        """
+        from unicorn.unicorn import UcError
+
         control, xpsr = self["control"], self["xpsr"]
         thread = self["ipsr"] == 0
         on_process_stack = thread and bool(control & SPSEL)
@@ -63,13 +83,18 @@ class Core:
         data = struct.pack("<8I", *words)
         if floating:
             data += struct.pack("<18I", *(self[f"s{i}"] for i in range(16)), self["fpscr"], 0)
-        self.uc.mem_write(frame, data)
+        stacked = True
+        try:
+            self.uc.mem_write(frame, data)
+        except UcError:
+            stacked = False
         self["sp"] = frame
         code = 0xFFFFFFF1 if not thread else 0xFFFFFFFD if on_process_stack else 0xFFFFFFF9
         self["xpsr"] = 0x01000000 | exception  # Unicorn changes to the main stack by itself
         self["control"] = control & ~(FPCA | SPSEL) & 7
         self["lr"] = code & ~0x10 if floating else code
         self["pc"] = handler & ~1
+        return stacked
 
     def leave(self, code: int, align: bool) -> None:
         """Unstacks the frame that EXC_RETURN `code` names. The caller told the NVIC before."""

@@ -1,7 +1,8 @@
 """What one instruction costs on a Cortex-M4F, in cycles, from what can be seen in the code alone: an estimate.
 
 Zero wait states. The sum over a block is Σ cost(instruction, instruction before); a taken branch adds REFILL to that.
-Source of the figures: the instruction tables of the core's Technical Reference Manual and its notes on pairing. In words:
+Source of the figures: the instruction tables of the core's Technical Reference Manual and its notes on pairing. In
+words:
     everything else (ALU, MUL, MLA, SMLAD, SIMD, VADD, VMUL, VCVT, VMOV)   1
     a load                                     2, or 1 right after another load whose result is not its address
     a store                                    1, or 2 with a register offset (1 right after a load)
@@ -23,16 +24,24 @@ from typing import Any
 
 REFILL = 2  # cycles to refill the pipeline after a taken branch
 
-_LOADS = frozenset("ldr ldrb ldrh ldrsb ldrsh ldrt ldrbt ldrht ldrsbt ldrsht ldrex ldrexb ldrexh".split())
-_STORES = frozenset("str strb strh strt strbt strht strex strexb strexh".split())
+_LOADS = frozenset((
+    "ldr", "ldrb", "ldrh", "ldrsb", "ldrsh", "ldrt", "ldrbt", "ldrht", "ldrsbt", "ldrsht", "ldrex", "ldrexb",
+    "ldrexh",
+))  # fmt: skip
+_STORES = frozenset(["str", "strb", "strh", "strt", "strbt", "strht", "strex", "strexb", "strexh"])
 _PAIRS = frozenset(["ldrd", "strd"])
 _FLOAT_MEMORY = frozenset(["vldr", "vstr"])
 _MULTIPLE = ("ldm", "stm", "vldm", "vstm", "push", "pop", "vpush", "vpop")
-_FUSED = frozenset("vmla vmls vfma vfms vnmla vnmls vfnma vfnms".split())
-_FLOAT_RESULT = _FUSED | frozenset("vadd vsub vmul vnmul vdiv vsqrt vcvt vcvtr vcvtb vcvtt".split())
-_NO_RESULT = frozenset("it cmp cmn tst teq nop".split())
-_BRANCHES = frozenset("b bl bx blx cbz cbnz tbb tbh".split())
-_FLAG_SETTING = frozenset("add sub mov and orr eor lsl lsr asr ror rsb bic mvn adc sbc mul orn rrx".split())
+_FUSED = frozenset(["vmla", "vmls", "vfma", "vfms", "vnmla", "vnmls", "vfnma", "vfnms"])
+_FLOAT_RESULT = _FUSED | frozenset((
+    "vadd", "vsub", "vmul", "vnmul", "vdiv", "vsqrt", "vcvt", "vcvtr", "vcvtb", "vcvtt",
+))  # fmt: skip
+_NO_RESULT = frozenset(["it", "cmp", "cmn", "tst", "teq", "nop"])
+_BRANCHES = frozenset(["b", "bl", "bx", "blx", "cbz", "cbnz", "tbb", "tbh"])
+_FLAG_SETTING = frozenset((
+    "add", "sub", "mov", "and", "orr", "eor", "lsl", "lsr", "asr", "ror", "rsb", "bic", "mvn", "adc", "sbc",
+    "mul", "orn", "rrx",
+))  # fmt: skip
 _FIXED = {"sdiv": 6, "udiv": 6, "vdiv": 14, "vsqrt": 14, "tbb": 2, "tbh": 2}
 _CONDITION = re.compile("(eq|ne|cs|hs|cc|lo|mi|pl|vs|vc|hi|ls|ge|lt|gt|le|al)$")
 _ALWAYS = (0, 15)  # capstone's condition codes for "no condition" (ARM_CC_INVALID, ARM_CC_AL)

@@ -84,6 +84,7 @@ class NativeCounter:
         self.state = state
         self._uc = uc
         self.library = library
+        self.keep: list[Any] = []  # callbacks of the engine must live as long as it
         self._tables = [(_Entry * (size // 2))() for _, size in CODE_REGIONS]
         for region, (base, size), table in zip(state.regions, CODE_REGIONS, self._tables, strict=True):
             region.base, region.size, region.blocks = base, size, ctypes.addressof(table)
@@ -100,7 +101,7 @@ class NativeCounter:
 
         self._fill = _DECODE(fill)
         state.decode = self._fill
-        state.emu_stop = ctypes.cast(_unicorn_library().uc_emu_stop, ctypes.c_void_p).value
+        state.emu_stop = ctypes.cast(unicorn_library().uc_emu_stop, ctypes.c_void_p).value
         self._handle: int | None = None
 
     def install(self) -> None:
@@ -124,7 +125,8 @@ class PythonCounter:
 
     kind = "python"
 
-    def __init__(self, uc: Any, state: CounterState, decode: Decode) -> None:
+    def __init__(self, uc: Any, state: CounterState, decode: Decode, why: str = "") -> None:
+        self.why = why  # there is no native one
         self.state = state
         self._uc = uc
         self._blocks: dict[int, Block] = {}
@@ -175,7 +177,7 @@ def _python_hook(state: CounterState, blocks: dict[int, Block], decode: Decode, 
 Counter = NativeCounter | PythonCounter
 
 
-def _unicorn_library() -> Any:
+def unicorn_library() -> Any:
     """The shared library behind the Python package: the package's own interface takes Python callbacks only."""
     from unicorn.unicorn_py3 import unicorn as binding
 
@@ -184,11 +186,18 @@ def _unicorn_library() -> Any:
 
 def add_block_hook(uc: Any, function: ctypes.c_void_p, user: int) -> int:
     """Registers a C function as block hook; returns its handle."""
-    from unicorn import UC_HOOK_BLOCK, UcError
+    from unicorn import UC_HOOK_BLOCK
+    from unicorn.unicorn import UcError
 
     handle = ctypes.c_size_t()
-    status = _unicorn_library().uc_hook_add(
-        uc._uch, ctypes.byref(handle), UC_HOOK_BLOCK, function, ctypes.c_void_p(user), ctypes.c_uint64(1), ctypes.c_uint64(0)
+    status = unicorn_library().uc_hook_add(
+        uc._uch,
+        ctypes.byref(handle),
+        UC_HOOK_BLOCK,
+        function,
+        ctypes.c_void_p(user),
+        ctypes.c_uint64(1),
+        ctypes.c_uint64(0),
     )
     if status:
         raise UcError(status)
@@ -197,7 +206,7 @@ def add_block_hook(uc: Any, function: ctypes.c_void_p, user: int) -> int:
 
 
 def remove_hook(uc: Any, handle: int) -> None:
-    _unicorn_library().uc_hook_del(uc._uch, ctypes.c_size_t(handle))
+    unicorn_library().uc_hook_del(uc._uch, ctypes.c_size_t(handle))
     uc.ctl_flush_tb()
 
 
@@ -209,36 +218,18 @@ def load_native() -> ctypes.CDLL:
     return ctypes.CDLL(str(shared_library("onnxino-block-hook", [source], ["-O2"])))
 
 
-def map_watched(
-    uc: Any, address: int, size: int, library: ctypes.CDLL | None, state: CounterState, write: Callable[[int, int, int], None]
-) -> None:
-    """Maps a flash region whose data reads are counted: natively with `library`, else in Python."""
+def make_counter(count: str, uc: Any, state: CounterState, decode: Decode) -> Counter:
+    """The counter for Machine's `count`. Raises InputError for another word, CompileError for "native" without a
+    compiler."""
+    from onnxino.errors import InputError, OnnxinoError
 
-    def on_write(_uc: Any, offset: int, size: int, value: int, _user: Any) -> None:
-        write(offset, size, value)
-
-    if library is None:
-        flash = (ctypes.c_uint8 * size).from_address(state.watched)
-
-        def on_read(_uc: Any, offset: int, size: int, _user: Any) -> int:
-            words = (offset + size + 3 >> 2) - (offset >> 2)
-            state.flash_reads += words
-            state.cycles += words * state.wait_states
-            return int.from_bytes(bytes(flash[offset : offset + size]), "little")
-
-        uc.mmio_map(address, size, on_read, None, on_write, None)
-        return
-    from unicorn import UcError
-
-    callback = _MMIO_WRITE(lambda handle, offset, size, value, user: write(offset, size, value))
-    _kept.append(callback)
-    read = ctypes.cast(library.onnxino_flash_read, ctypes.c_void_p)
-    status = _unicorn_library().uc_mmio_map(
-        uc._uch, address, size, read, ctypes.c_void_p(ctypes.addressof(state)), ctypes.cast(callback, ctypes.c_void_p), None
-    )
-    if status:
-        raise UcError(status)
-
-
-_MMIO_WRITE = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_uint64, ctypes.c_uint, ctypes.c_uint64, ctypes.c_void_p)
-_kept: list[Any] = []  # callbacks must outlive the engine
+    if count not in ("auto", "native", "python", "off"):
+        raise InputError(f"count is '{count}'", "one of auto, native, python, off")
+    if count == "python":
+        return PythonCounter(uc, state, decode)
+    try:
+        return NativeCounter(uc, state, decode, load_native())
+    except (OnnxinoError, OSError) as error:
+        if count == "native":
+            raise
+        return PythonCounter(uc, state, decode, str(error).splitlines()[0])

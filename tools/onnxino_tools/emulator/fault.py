@@ -1,4 +1,5 @@
-"""EmulatorFault: what the firmware did that the chip would answer with a fault, with the state of the core at that moment."""
+"""EmulatorFault: what the firmware did that the chip would answer with a fault, with the state of the core at that
+moment."""
 
 from __future__ import annotations
 
@@ -15,10 +16,11 @@ REGISTER_NAMES = (*(f"r{i}" for i in range(13)), "sp", "lr", "pc", "xpsr")
 
 
 class EmulatorFault(OnnxinoError):
-    """The emulated core faulted. `pc`, `lr` and `registers` (name -> 32-bit value) hold its state, `kind` a short stable name.
+    """The emulated core faulted. `pc`, `lr` and `registers` (name -> 32-bit value) hold its state, `kind` a short
+    stable name.
 
-    `kind` is one of: unmapped, jump, bus, alignment, undefined, fpu-disabled, execute-never, flash-write, breakpoint (faults of the core);
-    nvmc, easydma, uarte (what the chip would silently get wrong).
+    `kind` is one of: unmapped, jump, bus, alignment, undefined, fpu-disabled, execute-never, flash-write, breakpoint
+    (faults of the core); nvmc, easydma, uarte (what the chip would silently get wrong).
     """
 
     def __init__(self, kind: str, what: str, hint: str | None = None, address: int | None = None) -> None:
@@ -40,7 +42,8 @@ class EmulatorFault(OnnxinoError):
 
     @property
     def status(self) -> int | None:
-        """The bit of SCB.CFSR that this fault sets; None for what is no fault of the core (the chip would quietly do the wrong thing)."""
+        """The bit of SCB.CFSR that this fault sets; None for what is no fault of the core (the chip would quietly do
+        the wrong thing)."""
         return _STATUS.get(self.kind)
 
     def dump(self) -> str:

@@ -22,7 +22,8 @@ class EmulatorTransport:
         self._closed = False
 
     def write(self, data: bytes) -> None:
-        """Host -> device; the device sees the bytes when it runs, which is in `read`. Raises LinkError after `close`."""
+        """Host -> device; the device sees the bytes when it runs, which is in `read`. Raises LinkError after
+        `close`."""
         self._check_open()
         self.machine.uart_write(data)
 

@@ -1,37 +1,40 @@
 """Machine: an nRF52840 that runs a firmware image, in this process, without a serial port.
 
-    machine = Machine(image, model)
-    machine.uart_write(b"...")
-    machine.run()                    # until the firmware waits for the host
-    machine.uart_read()
+machine = Machine(image, model)
+machine.uart_write(b"...")
+machine.run()                    # until the firmware waits for the host
+machine.uart_read()
 """
 
 from __future__ import annotations
 
-import ctypes
 from collections.abc import Callable
 from typing import Any
 
 from onnxino.boards import NANO33BLE, Board
-from onnxino.errors import InputError, MissingExtraError, OnnxinoError
-from onnxino_tools.emulator.blocks import Block, BlockDecoder
+from onnxino.errors import MissingExtraError
+from onnxino_tools.emulator.blocks import BlockDecoder
+from onnxino_tools.emulator.boot import check_image, start_application
+from onnxino_tools.emulator.checks import BlockChecks
 from onnxino_tools.emulator.chip import Bus
-from onnxino_tools.emulator.core import ENTRY_CYCLES, RETURN_CYCLES, Core
-from onnxino_tools.emulator.costs import Instruction, cost
-from onnxino_tools.emulator.counting import Counter, CounterState, NativeCounter, PythonCounter, load_native, map_watched, new_state
+from onnxino_tools.emulator.core import Core
+from onnxino_tools.emulator.counting import Counter, CounterState, PythonCounter, make_counter, new_state
+from onnxino_tools.emulator.exceptions import Exceptions
 from onnxino_tools.emulator.fault import EmulatorFault
-from onnxino_tools.emulator.memory import RAM_ALIAS, RAM_BASE, RAM_SIZE, WATCHED_BASE, WATCHED_SIZE, Memory
-from onnxino_tools.emulator.peripherals.clock_power import RESET_SOFT
+from onnxino_tools.emulator.fault_desk import FaultDesk
+from onnxino_tools.emulator.memory import Memory
 from onnxino_tools.emulator.peripherals.misc import ficr, uicr
-from onnxino_tools.emulator.peripherals.nvic import HARDFAULT, SVC
-from onnxino_tools.emulator.replay import Replay
+from onnxino_tools.emulator.peripherals.nvic import SVC
+from onnxino_tools.emulator.replay import NOTE, Replay
 from onnxino_tools.emulator.scheduler import CLOCK_HZ, NEVER, Scheduler
 from onnxino_tools.emulator.strict import AlignmentCheck
 from onnxino_tools.emulator.symbols import Symbols
+from onnxino_tools.emulator.watch import map_watched
 
 _NO_END = 0xF0000000  # an address that no code reaches
 _WFI, _SEV = b"\x30\xbf", b"\x40\xbf"
 _UNDEFINED, _SUPERVISOR, _BREAKPOINT, _EXCEPTION_RETURN = 1, 2, 7, 8  # Unicorn's interrupt numbers
+_LONGEST = 16_000_000  # cycles in one go, so that Ctrl-C gets through
 IDLE_POLLS = 32
 ACCESS_CYCLES = 8  # what a register access counts where blocks are not counted
 DEVICE_ID = 0x0123_4567_89AB_CDEF
@@ -40,13 +43,16 @@ DEVICE_ID = 0x0123_4567_89AB_CDEF
 class Machine:
     """The board, as the bootloader hands it over to the application.
 
-    `image` is linked at `board.image_address`, vectors first; `model` (an .oxm file) is placed at `board.model_address`.
-    `count`: "native" (compiled hook), "python" (slow hook), "off" (no counting, no time while the core computes), or "auto":
-    native where a C compiler is at hand, else each kind of request is counted once per model and repeated (`count_note` says so).
-    `wait_states`: cycles added for each word that is read as data from flash (docs/emulator.md says which reads are seen).
-    `baud_pacing`: bytes take their time on the wire. `elf`: for names in fault messages. `strict`: also checks the alignment of each
-    LDRD, LDM, VLDR and their kin (slow). `faults`: "raise" an EmulatorFault, or "deliver" those of the core to the firmware's HardFault
-    handler as the chip does.
+    `image` is linked at `board.image_address`, vectors first; `model` (an .oxm file) is placed at
+    `board.model_address`.
+    `count`: "native" (compiled hook), "python" (slow hook), "off" (no counting, no time while the core computes), or
+    "auto": native where a C compiler is at hand, else each kind of request is counted once per model and repeated
+    (`count_note` says so).
+    `wait_states`: cycles added for each word that is read as data from flash (docs/emulator.md says which reads are
+    seen).
+    `baud_pacing`: bytes take their time on the wire. `elf`: for names in fault messages. `strict`: also checks the
+    alignment of each LDRD, LDM, VLDR and their kin (slow). `faults`: "raise" an EmulatorFault, or "deliver" those of
+    the core to the firmware's HardFault handler as the chip does.
     Raises InputError if image or model do not fit, MissingExtraError without unicorn and capstone.
     """
 
@@ -64,17 +70,18 @@ class Machine:
         board: Board = NANO33BLE,
     ) -> None:
         try:
+            import capstone  # noqa: F401  # pyright: ignore[reportUnusedImport]
             import unicorn
+            from unicorn.unicorn import Uc, UcError
         except ImportError as error:
             raise MissingExtraError("the emulator", "emulator") from error
-        _check(image, model, board)
+        check_image(image, model, board)
         self.board = board
         self.warnings: list[str] = []
-        self.uc: Any = unicorn.Uc(
+        self.uc: Any = Uc(
             unicorn.UC_ARCH_ARM, unicorn.UC_MODE_THUMB | unicorn.UC_MODE_MCLASS, unicorn.arm_const.UC_CPU_ARM_CORTEX_M4
         )
-        self._unicorn_error = unicorn.UcError
-        self._symbols = Symbols(elf)
+        self._unicorn_error = UcError
         self._state: CounterState = new_state()
         self.scheduler = Scheduler(self._state)
         self.core = Core(self.uc)
@@ -84,31 +91,33 @@ class Machine:
         self._decoder = BlockDecoder(self.memory.code, wait_states)
         self._counter: Counter | None = None
         self.bus = Bus(self, self.memory, self.scheduler, paced=baud_pacing)
+        self._checks = BlockChecks(self, self.bus.system, self.core, self._state, self._decoder)
+        self._exceptions = Exceptions(self, self.core, self.bus, self.memory, self._state)
+        self._desk = FaultDesk(self.core, self.bus, self._exceptions, self._state, self._decoder, Symbols(elf))
+        self._desk.delivers = faults == "deliver"
         self.memory.flash_write(board.image_address, image)
         if model is not None:
             self.memory.flash_write(board.model_address, model)
         self.count_note: str | None = None
         self._replay: Replay | None = None
-        self._deliver = faults == "deliver"
         self._counter = self._make_counter(count)
         self._hooked = False
         self._counting = count != "off"
-        self._state.wait_states = wait_states
-        self.memory.map_flash(self._watch if wait_states else None)
+        if wait_states:
+            map_watched(self.uc, self.memory, self.bus.nvmc.store, self._state, self._counter, wait_states)
+        self.memory.map_flash(watched=bool(wait_states))
         self.bus.map()
         self.uc.hook_add(unicorn.UC_HOOK_INTR, self._on_interrupt)
         self._strict = AlignmentCheck(self.uc, self.core, self._decoder, self.fault) if strict else None
         self._interrupt: int | None = None
         self._fault: EmulatorFault | None = None
         self._reset_reason = 0
-        self.delivered: list[EmulatorFault] = []
         self._sleeping = False
         self._sleep_left = 0
-        self._check_fpu = False
         self.resets = 0
         self._power_on()
 
-    # --- for the user -----------------------------------------------------------------------------------------------------
+    # --- for the user ---
     @property
     def instructions(self) -> int:
         """Instructions executed while blocks were counted."""
@@ -130,8 +139,13 @@ class Machine:
         return self._state.flash_reads
 
     @property
+    def delivered(self) -> list[EmulatorFault]:
+        """Faults that the firmware's HardFault handler got."""
+        return self._desk.delivered
+
+    @property
     def counting(self) -> str:
-        """"native", "python" or "off"."""
+        """ "native", "python" or "off"."""
         return self._counter.kind if self._counter is not None and self._hooked else "off"
 
     def uart_write(self, data: bytes) -> None:
@@ -168,9 +182,10 @@ class Machine:
     ) -> str:
         """Runs the core until something ends it, and says what.
 
-        "idle": the firmware polls for the host, or sleeps for more than `max_sleep` cycles in this call; "until": `until()` became
-        true (it is looked at when the device sent something or an event happened); "limit": the instructions or cycles (sleep
-        included) are used up. Raises EmulatorFault for what the chip would fault on.
+        "idle": the firmware polls for the host, or sleeps for more than `max_sleep` cycles in this call; "until":
+        `until()` became true (it is looked at when the device sent something or an event happened); "limit": the
+        instructions or cycles
+        (sleep included) are used up. Raises EmulatorFault for what the chip would fault on.
         """
         state = self._state
         self._sleep_left = max_sleep
@@ -186,7 +201,7 @@ class Machine:
             if end is not None:
                 end.cancel()
 
-    # --- the loop ---------------------------------------------------------------------------------------------------------
+    # --- the loop ---
     def _step(self, until: Callable[[], bool] | None, end: int) -> str | None:
         state = self._state
         state.stop = state.flags = 0
@@ -206,7 +221,7 @@ class Machine:
         if not self._sleeping:
             if self._hooked and not self._counting and self._started():
                 self._set_hook(False)
-            self._take_pending()
+            self._exceptions.take_pending()
             self._execute()
         return None
 
@@ -227,6 +242,7 @@ class Machine:
         state.stop = 0
         self._interrupt = None
         self.scheduler.update_deadline()
+        state.deadline = min(state.deadline, state.cycles + _LONGEST)
         error = None
         try:
             self.uc.emu_start(core["pc"] | 1, _NO_END)
@@ -241,12 +257,14 @@ class Machine:
             self._exception(self._interrupt)
         elif error is not None:
             self._engine_error(error)
-        elif state.stop != 2 and self._before_pc() == _WFI:
+        elif not self._stopped_at_block() and self._before_pc() == _WFI:
             self._sleep()
-        if self._check_fpu:
-            self._check_fpu = False
-            if not self.bus.system.fpu_enabled:
-                self._fpu_fault()
+        self._checks.after_block()
+        if self._fault is not None:
+            self._raise()
+
+    def _stopped_at_block(self) -> bool:
+        return self._state.stop == 2  # set by the hook, or where a register was read
 
     def _sleep(self) -> None:
         self._sleeping = True
@@ -269,9 +287,9 @@ class Machine:
 
     def _exception(self, number: int) -> None:
         if number == _EXCEPTION_RETURN:
-            self._return(self.core["pc"])
+            self._exceptions.leave(self.core["pc"])
         elif number == _SUPERVISOR:
-            self._enter(SVC)
+            self._exceptions.enter(SVC)
         elif number == _BREAKPOINT:
             self.fault(EmulatorFault("breakpoint", "BKPT instruction, and no debugger is connected"))
             self._raise()
@@ -279,44 +297,16 @@ class Machine:
             self.fault(EmulatorFault("undefined", f"undefined instruction or bad access (engine exception {number})"))
             self._raise()
 
+    def keep_error(self, error: BaseException) -> None:
+        """An exception inside of a callback of the engine: raised when the engine has stopped."""
+        self.bus.error = self.bus.error or error
+        self.request_stop()
+
     def _on_interrupt(self, _uc: Any, number: int, _user: Any) -> None:
         self._interrupt = number
         self.uc.emu_stop()
 
-    def _take_pending(self) -> None:
-        """Enters the most urgent exception that may be taken now."""
-        nvic, core = self.bus.nvic, self.core
-        self._state.masked = 0
-        if not nvic.pending & nvic.enabled:
-            return
-        exception = nvic.ready(bool(core["primask"] & 1), core["basepri"], bool(core["faultmask"] & 1))
-        if exception is not None:
-            self._enter(exception)
-        else:
-            self._state.masked = 1
-
-    def _enter(self, exception: int) -> None:
-        nvic, system = self.bus.nvic, self.bus.system
-        handler = int.from_bytes(self.memory.code(system.vtor + 4 * exception, 4), "little")
-        if not handler & 1:
-            self.fault(EmulatorFault("undefined", f"the vector of exception {exception} is 0x{handler:08x}: no Thumb address"))
-            self._raise()
-        nvic.take(exception)
-        self.core.enter(exception, handler, self.core["pc"], system.stack_align_8)
-        self._state.cycles += ENTRY_CYCLES
-        self._state.taken = 0
-        self._state.next = 0
-
-    def _return(self, code: int) -> None:
-        code |= 0xFF000001
-        self.bus.nvic.leave(self.core["ipsr"])
-        if self.core["ipsr"] != HARDFAULT:
-            self.core["faultmask"] = 0
-        self.core.leave(code, self.bus.system.stack_align_8)
-        self._state.cycles += RETURN_CYCLES
-        self._state.taken = 0
-
-    # --- reset ------------------------------------------------------------------------------------------------------------
+    # --- reset ---
     def _soft_reset(self) -> None:
         reason, self._reset_reason = self._reset_reason, 0
         self.bus.power.reset_reasons |= reason
@@ -332,41 +322,21 @@ class Machine:
         """The state in which the bootloader starts the application (bootloader generation 1)."""
         self._sleeping = False
         self._fault = None
-        self._check_fpu = False
+        self._checks.fpu_pending = False
         bus = self.bus
         bus.reset()
-        bus.power.application_state()
-        bus.nvmc.application_state()
-        bus.rtcs[1].left_by_bootloader()
-        bus.uarte0.registers[0x500] = 8
-        bus.gpio.write(0x818, 1 << 9)  # the power LED
-        bus.gpio.write(0x808, 1 << 9)
-        bus.system.mpu.left_by_bootloader()
-        base = self.board.image_address
-        bus.system.vtor = base
-        stack, start = (int.from_bytes(self.memory.flash_read(base + at, 4), "little") for at in (0, 4))
-        self.core.reset(stack, start)
+        start_application(bus, self.memory, self.core, self.board)
         self.rights_changed()
         self._set_hook(True)
         self._state.taken = self._state.next = self._state.flags = 0
 
-    # --- counting ---------------------------------------------------------------------------------------------------------
-    def _make_counter(self, count: str) -> Counter | None:
-        if count not in ("auto", "native", "python", "off"):
-            raise InputError(f"count is '{count}'", "one of auto, native, python, off")
-        if count in ("auto", "native", "off"):
-            try:
-                return NativeCounter(self.uc, self._state, self._decode, load_native())
-            except OnnxinoError:
-                if count == "native":
-                    raise
-        if count == "auto":
+    # --- counting ---
+    def _make_counter(self, count: str) -> Counter:
+        counter = make_counter(count, self.uc, self._state, self._checks.decode)
+        if count == "auto" and isinstance(counter, PythonCounter):
             self._replay = Replay(self._state, self._set_hook)
-            self.count_note = (
-                "no C compiler found: cycles are counted once per model and kind of request, and repeated for the following ones "
-                "(pip install 'onnxino[toolchain]' counts them all)"
-            )
-        return PythonCounter(self.uc, self._state, self._decode)
+            self.count_note = NOTE.format(why=counter.why)
+        return counter
 
     def _started(self) -> bool:
         """Whether the firmware's start-up is over, whose checks (FPU, execute-never) need the hook."""
@@ -383,57 +353,12 @@ class Machine:
             self._counter.remove()
         self._hooked = on
 
-    def _watch(self) -> None:
-        library = self._counter.library if isinstance(self._counter, NativeCounter) else None
-        self._state.watched = ctypes.addressof(self.memory.flash) + WATCHED_BASE
-        self._state.watched_size = WATCHED_SIZE
-        map_watched(self.uc, WATCHED_BASE, WATCHED_SIZE, library, self._state, self._watched_store)
-
-    def _watched_store(self, offset: int, size: int, value: int) -> None:
-        self.bus.nvmc.store(WATCHED_BASE + offset, size, value)
-
-    def _decode(self, address: int, size: int) -> Block | None:
-        """Looks at a block before its first execution: its cost, and whether the core may execute it."""
-        try:
-            block, insns = self._decoder.decode(address, size)
-        except BaseException as error:
-            self.bus.error = error
-            return None
-        if not self.bus.system.mpu.may_execute(address):
-            self.fault(
-                EmulatorFault(
-                    "execute-never", f"code at 0x{address:08x}, where the MPU forbids execution",
-                    "the bootloader leaves the MPU on with RAM execute-never: write MPU.CTRL = 0 first",
-                )
-            )  # fmt: skip
-            return None
-        if RAM_BASE <= address < RAM_BASE + RAM_SIZE or RAM_ALIAS <= address < RAM_ALIAS + RAM_SIZE:
-            self.memory.ram_holds_code = True
-        if not self.bus.system.fpu_enabled and any(insn.is_float for insn in insns):
-            first = next(i for i, insn in enumerate(insns) if insn.is_float)
-            if any(insn.name.startswith("st") for insn in insns[:first]):
-                self._check_fpu = True  # a store before it may switch the FPU on: look when the block is over
-                self._state.deadline = 0
-            else:
-                self.core["pc"] = insns[first].address
-                self._fpu_fault(insns[first].text)
-                return None
-        return block
-
-    def _fpu_fault(self, text: str = "an FPU instruction") -> None:
-        self.fault(
-            EmulatorFault(
-                "fpu-disabled", f"{text}: the FPU is not enabled",
-                "write SCB.CPACR (0xe000ed88) |= 0xf00000, then DSB and ISB",
-            )
-        )  # fmt: skip
-
     def _code_changed(self) -> None:
         if self._counter is not None:
             self._counter.forget()
             self.uc.ctl_remove_cache(0, 0x100000)
 
-    # --- Engine, for the bus ----------------------------------------------------------------------------------------------
+    # --- Engine, for the bus ---
     def request_stop(self) -> None:
         if not self._state.stop:
             self._state.stop = 1
@@ -444,34 +369,11 @@ class Machine:
         self.request_stop()
 
     def _raise(self) -> None:
-        """Raises the fault that was noted, or starts the firmware's HardFault handler."""
+        """Raises the fault that was noted, unless it is delivered to the firmware."""
         fault = self._fault
         assert fault is not None
-        registers = self.core.registers()
-        self._uncount(fault, registers["pc"])
-        fault.located(registers, self._symbols.name)
-        if not self._deliver or fault.status is None:
-            raise fault
-        if HARDFAULT in self.bus.nvic.active:
-            fault.message = f"fault inside of the HardFault handler, the core locks up: {fault.message}"
-            raise fault
+        self._desk.handle(fault, self._hooked)
         self._fault = None
-        self.delivered.append(fault)
-        self.bus.system.set_fault_status(fault.status, 1 << 30, fault.address)
-        self._enter(HARDFAULT)
-
-    def _uncount(self, fault: EmulatorFault, pc: int) -> None:
-        """Takes back the instructions of a block that were counted when it began but not executed."""
-        state = self._state
-        if not self._hooked or fault.kind in ("fpu-disabled", "execute-never") or not state.address <= pc < state.next:
-            return
-        rest = self._decoder.instructions(pc, state.next - pc)
-        state.instructions -= len(rest)
-        before: Instruction | None = None
-        for insn in rest:
-            state.cycles -= cost(insn, before)
-            before = insn
-        state.taken = 0
 
     def warn(self, text: str) -> None:
         if text not in self.warnings:
@@ -508,23 +410,8 @@ class Machine:
             self._state.cycles += ACCESS_CYCLES
 
     def after_read(self) -> None:
-        """Without a hook the engine can only be stopped here. The read is repeated; it changes nothing (docs/emulator.md)."""
+        """Without a hook the engine can only be stopped here. The read is repeated; it changes nothing
+        (docs/emulator.md)."""
         if not self._hooked and (self._state.stop or self._state.cycles >= self._state.deadline):
             self._state.stop = 2
             self.uc.emu_stop()
-
-
-def _check(image: bytes, model: bytes | None, board: Board) -> None:
-    if len(image) < 8 or len(image) > board.image_size:
-        raise InputError(f"the firmware image has {len(image)} bytes; {board.title} takes 8 to {board.image_size}")
-    stack, start = (int.from_bytes(image[at : at + 4], "little") for at in (0, 4))
-    if stack >> 24 != 0x20 or not start & 1:
-        raise InputError(
-            f"the image starts with 0x{stack:08x} 0x{start:08x}: no initial stack pointer and reset vector",
-            f"a flat binary linked at 0x{board.image_address:x}, vectors first, is expected (not an ELF file)",
-        )
-    if model is not None and len(model) > board.model_size:
-        raise InputError(f"the model has {len(model)} bytes; the model region of {board.title} holds {board.model_size}")
-
-
-__all__ = ["RESET_SOFT", "Machine"]

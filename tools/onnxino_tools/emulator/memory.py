@@ -35,7 +35,6 @@ class Memory:
         self.store_to_flash: Callable[[int, int, int], bool] = lambda address, size, value: False
         self.note: Callable[[EmulatorFault], None] = lambda fault: None
         self._keep: list[Any] = []
-        self.ram_holds_code = False
         rx, rwx = unicorn.UC_PROT_READ | unicorn.UC_PROT_EXEC, unicorn.UC_PROT_ALL
         self._rx = rx
         for address in (RAM_BASE, RAM_ALIAS):
@@ -47,14 +46,13 @@ class Memory:
         uc.hook_add(unicorn.UC_HOOK_MEM_UNMAPPED, self._unmapped)
         uc.hook_add(unicorn.UC_HOOK_MEM_FETCH_PROT, self._unmapped)
 
-    def map_flash(self, watched: Callable[[], None] | None = None) -> None:
-        """Maps the flash. `watched` maps the model region itself, so that its reads are seen."""
-        if watched is None:
+    def map_flash(self, watched: bool) -> None:
+        """Maps the flash; without the model region where that is watched (watch.py)."""
+        if not watched:
             self._map_read_only(0, FLASH_SIZE)
             return
         end = WATCHED_BASE + WATCHED_SIZE
         self._map_read_only(0, WATCHED_BASE)
-        watched()
         self._map_read_only(end, FLASH_SIZE - end)
 
     def _map_read_only(self, start: int, size: int) -> None:
@@ -73,13 +71,11 @@ class Memory:
 
         self._uc.mmio_map(base, size, on_read, None, on_write, None)
 
-    # --- host access ------------------------------------------------------------------------------------------------------
+    # --- host access ---
     def ram_read(self, address: int, size: int) -> bytes:
         return bytes(self._ram_view[address - RAM_BASE : address - RAM_BASE + size])
 
     def ram_write(self, address: int, data: bytes) -> None:
-        if self.ram_holds_code:
-            self._uc.mem_write(address, data)
         self._ram_view[address - RAM_BASE : address - RAM_BASE + len(data)] = data
 
     def flash_read(self, address: int, size: int) -> bytes:
@@ -94,12 +90,16 @@ class Memory:
     def code(self, address: int, size: int) -> bytes:
         return bytes(self._uc.mem_read(address, size))
 
-    # --- Unicorn's callbacks ----------------------------------------------------------------------------------------------
+    # --- Unicorn's callbacks ---
     def _protected_store(self, _uc: Any, _access: int, address: int, size: int, value: int, _user: Any) -> bool:
         value &= (1 << 8 * size) - 1
         if address < FLASH_SIZE:
             return self.store_to_flash(address, size, value)
-        self.note(EmulatorFault("bus", f"store of {size} bytes to 0x{address:08x}, which is read-only (FICR or UICR)", address=address))
+        self.note(
+            EmulatorFault(
+                "bus", f"store of {size} bytes to 0x{address:08x}, which is read-only (FICR or UICR)", address=address
+            )
+        )
         return False
 
     def _unmapped(self, _uc: Any, access: int, address: int, size: int, value: int, _user: Any) -> bool:

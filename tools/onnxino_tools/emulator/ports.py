@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import select
 import socket
+from contextlib import suppress
 from typing import Protocol
 
 from onnxino.errors import InputError, LinkError
@@ -40,7 +41,9 @@ class Pty:
             import termios
             import tty
         except ImportError as error:
-            raise LinkError("this system has no ptys", "use TCP: --tcp 127.0.0.1:0, and socket://HOST:PORT as port") from error
+            raise LinkError(
+                "this system has no ptys", "use TCP: --tcp 127.0.0.1:0, and socket://HOST:PORT as port"
+            ) from error
         self._termios = termios
         self._master, self._slave = os.openpty()
         tty.setraw(self._slave)
@@ -81,12 +84,18 @@ class TcpPort:
     def __init__(self, address: str) -> None:
         host, _, number = address.rpartition(":")
         if not host or not number.isdigit() or int(number) > 65535:
-            raise InputError(f"'{address}' is no TCP address", "HOST:PORT is expected, for example 127.0.0.1:0 (0: any free port)")
+            raise InputError(
+                f"'{address}' is no TCP address", "HOST:PORT is expected, for example 127.0.0.1:0 (0: any free port)"
+            )
         host = host.strip("[]")
         try:
-            self._listener = socket.create_server((host, int(number)), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+            self._listener = socket.create_server(
+                (host, int(number)), family=socket.AF_INET6 if ":" in host else socket.AF_INET
+            )
         except OSError as error:
-            raise LinkError(f"cannot listen on {address}: {error.strerror or error}", "choose another port, or 0 for a free one") from error
+            raise LinkError(
+                f"cannot listen on {address}: {error.strerror or error}", "choose another port, or 0 for a free one"
+            ) from error
         self._listener.setblocking(False)
         bound = self._listener.getsockname()
         self.name = f"socket://{f'[{host}]' if ':' in host else host}:{bound[1]}"
@@ -129,10 +138,8 @@ class TcpPort:
 
     def _refuse(self) -> None:
         """A second client: the line is taken."""
-        try:
+        with suppress(BlockingIOError, InterruptedError, ConnectionError):
             self._listener.accept()[0].close()
-        except (BlockingIOError, InterruptedError, ConnectionError):
-            pass
 
     def write(self, data: bytes) -> None:
         if self._client is not None:  # nobody listens: the bytes are lost, as on a serial line

@@ -1,9 +1,14 @@
-"""Without a C compiler: counts each kind of request once per model with the slow Python hook, and repeats what CYCCNT showed.
+"""Without a C compiler: counts each kind of request once per model with the slow Python hook, and repeats what CYCCNT
+showed.
 
-Cycles hardly depend on the data, so the second inference of a model would count what the first one did. A request is what the host sends
-between two answers of the device; its kind is told from the second and third byte after leading zeros (version and command of the
-protocol's frame; the first is COBS). A kind that was not seen since the model changed is run with the hook, and the differences between its reads of
-CYCCNT are kept; later ones run without a hook, 20 to 60 times faster, and each read moves time by the difference that was kept.
+Cycles hardly depend on the data, so the second inference of a model would count what the first one did. A request is
+what the host sends between two answers of the device; its kind is told from the second and third byte after leading
+zeros (version and
+command of the protocol's frame; the first is COBS). A kind that was not seen since the model changed is run with the
+hook, and the
+differences between its reads of CYCCNT are kept; later ones run without a hook, 20 to 60 times faster, and each read
+moves time by the difference that
+was kept.
 """
 
 from __future__ import annotations
@@ -13,6 +18,10 @@ from collections.abc import Callable
 from onnxino_tools.emulator.counting import CounterState
 
 _KIND = slice(1, 3)
+NOTE = (
+    "{why}: cycles are counted once per model and kind of request, and repeated for the following ones "
+    "(pip install 'onnxino[toolchain]' counts them all)"
+)
 
 
 class Replay:
@@ -21,7 +30,9 @@ class Replay:
     def __init__(self, state: CounterState, hook: Callable[[bool], None]) -> None:
         self._state = state
         self._hook = hook
-        self._known: dict[bytes, list[tuple[object, int]]] = {}  # per kind: (where CYCCNT was read, cycles since the read before)
+        self._known: dict[
+            bytes, list[tuple[object, int]]
+        ] = {}  # per kind: (where CYCCNT was read, cycles since the read before)
         self._request = bytearray()
         self._kind: bytes | None = None
         self._answered = True

@@ -31,13 +31,15 @@ class Event:
 
 
 class Scheduler:
-    """now = cycles the core ran + cycles it slept (WFI). Timers, RTC and baud pacing use `now`; CYCCNT stops while the core sleeps."""
+    """now = cycles the core ran + cycles it slept (WFI). Timers, RTC and baud pacing use `now`; CYCCNT stops while the
+    core sleeps."""
 
     def __init__(self, active: ActiveCycles) -> None:
         self.active = active
         self.slept = 0
         self._heap: list[tuple[int, int, Event]] = []
         self._order = 0
+        self._sweep_at = 64
 
     @property
     def now(self) -> int:
@@ -48,11 +50,19 @@ class Scheduler:
         event = Event(time, callback)
         self._order += 1
         heapq.heappush(self._heap, (time, self._order, event))
+        if len(self._heap) > self._sweep_at:
+            self._sweep()
         self.update_deadline()
         return event
 
     def after(self, cycles: int, callback: Callable[[], None]) -> Event:
         return self.at(self.now + cycles, callback)
+
+    def _sweep(self) -> None:
+        """Drops cancelled events: those far ahead would pile up, because they are never reached."""
+        self._heap = [entry for entry in self._heap if entry[2].callback is not None]
+        heapq.heapify(self._heap)
+        self._sweep_at = max(64, 2 * len(self._heap))
 
     def next_time(self) -> int:
         """The time of the next event, or NEVER."""

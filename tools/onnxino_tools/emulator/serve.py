@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -28,11 +29,13 @@ def serve(
     ready: Callable[[str], None] | None = None,
     stop: threading.Event | None = None,
 ) -> None:
-    """Serves the machine's serial port on a pty, or on TCP ("127.0.0.1:0") where `tcp` is given or the system has no ptys.
+    """Serves the machine's serial port on a pty, or on TCP ("127.0.0.1:0") where `tcp` is given or the system has no
+    ptys.
 
-    `ready(name)` is called with the name to open (a device path, or socket://host:port); `port_file` receives it too. Returns
-    on SIGINT, SIGTERM (when called in the main thread) or when `stop` is set. Clients may leave and come back. Time that the firmware
-    spends waiting for the host passes as fast as on the wall; computing takes what it takes.
+    `ready(name)` is called with the name to open (a device path, or socket://host:port); `port_file` receives it too.
+    Returns on SIGINT, SIGTERM (when called in the main thread) or when `stop` is set. Clients may leave and come back.
+    Time
+    that the firmware spends waiting for the host passes as fast as on the wall; computing takes what it takes.
     Raises EmulatorFault when the firmware faults, LinkError or InputError when the port cannot be made.
     """
     stop = stop or threading.Event()
@@ -53,8 +56,8 @@ def serve(
 def has_pty() -> bool:
     """Whether this system has pseudo-terminals."""
     try:
-        import pty  # noqa: F401
-        import termios  # noqa: F401
+        for name in ("pty", "termios", "tty"):
+            importlib.import_module(name)
     except ImportError:
         return False
     return hasattr(os, "openpty")
@@ -83,7 +86,7 @@ def _wait(machine: Machine, port: Port) -> None:
 
 
 @contextmanager
-def _signals(stop: threading.Event) -> Iterator[None]:
+def _signals(stop: threading.Event) -> Generator[None]:
     """SIGINT and SIGTERM set `stop`: an exception in the middle of a callback of the engine would be lost."""
     if threading.current_thread() is not threading.main_thread():
         yield

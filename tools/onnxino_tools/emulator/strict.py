@@ -1,6 +1,7 @@
 """Strict mode: looks at each instruction that must not be unaligned (LDRD, LDM, VLDR and their kin) before it runs.
 
-Unicorn lets them pass; the chip takes a UsageFault. Seeing every instruction is slow (below a million a second), so this is a mode.
+Unicorn lets them pass; the chip takes a UsageFault. Seeing every instruction is slow (below a million a second), so
+this is a mode.
 """
 
 from __future__ import annotations
@@ -12,7 +13,22 @@ from onnxino_tools.emulator.blocks import BlockDecoder
 from onnxino_tools.emulator.core import Core
 from onnxino_tools.emulator.fault import EmulatorFault
 
-_ALIGNED = ("ldrd", "strd", "ldm", "stm", "vldr", "vstr", "vldm", "vstm", "ldrex", "strex", "push", "pop", "vpush", "vpop")
+_ALIGNED = (
+    "ldrd",
+    "strd",
+    "ldm",
+    "stm",
+    "vldr",
+    "vstr",
+    "vldm",
+    "vstm",
+    "ldrex",
+    "strex",
+    "push",
+    "pop",
+    "vpush",
+    "vpop",
+)
 _BYTES = ("ldrexb", "strexb", "ldrexh", "strexh")
 
 

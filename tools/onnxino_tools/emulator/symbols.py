@@ -10,7 +10,8 @@ _FUNCTION = 2
 
 
 class Symbols:
-    """Looks up the function that holds an address. Built from the bytes of a 32-bit little-endian ELF; empty bytes give no names."""
+    """Looks up the function that holds an address. Built from the bytes of a 32-bit little-endian ELF; empty bytes
+    give no names."""
 
     def __init__(self, elf: bytes = b"") -> None:
         self._entries: list[tuple[int, int, str]] = sorted(_functions(elf)) if elf[:5] == b"\x7fELF\x01" else []

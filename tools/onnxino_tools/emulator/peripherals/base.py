@@ -41,7 +41,8 @@ class Chip(Protocol):
 
 
 class Peripheral:
-    """One page of registers. Subclasses fill `tasks`, `readers`, `writers` and `registers` (reset values of the plain ones)."""
+    """One page of registers. Subclasses fill `tasks`, `readers`, `writers` and `registers` (reset values of the plain
+    ones)."""
 
     name = "peripheral"
     events_end = 0x200
@@ -58,7 +59,7 @@ class Peripheral:
         self.known_events: frozenset[int] = frozenset()
         self.interrupts = 0  # INTEN: bit (offset of the event - 0x100) / 4
 
-    # --- what the core does -----------------------------------------------------------------------------------------------
+    # --- what the core does ---
     def read(self, offset: int) -> int:
         """The 32-bit register at `offset`."""
         if 0x100 <= offset < self.events_end:
@@ -109,7 +110,7 @@ class Peripheral:
         self.interrupts = 0
         self.update_line()
 
-    # --- what the peripheral does -----------------------------------------------------------------------------------------
+    # --- what the peripheral does ---
     def event(self, offset: int, times: int = 1) -> None:
         """Sets an event, its interrupt line, and triggers (so many times) what PPI connects to it."""
         self.events.add(offset)
@@ -145,7 +146,8 @@ class Peripheral:
 
 
 class Quiet(Peripheral):
-    """A peripheral that keeps what is written and does nothing: its registers may be touched, its function is not modelled."""
+    """A peripheral that keeps what is written and does nothing: its registers may be touched, its function is not
+    modelled."""
 
     def __init__(self, chip: Chip, base: int, name: str) -> None:
         super().__init__(chip, base)

@@ -13,7 +13,8 @@ HFXO_START = CLOCK_HZ * 360 // 1_000_000  # cycles until the crystal runs: typic
 
 
 class ClockPower(Peripheral):
-    """`on_hfxo(running)` is called when the crystal starts or stops. GPREGRET and RESETREAS live through `soft_reset`."""
+    """`on_hfxo(running)` is called when the crystal starts or stops. GPREGRET and RESETREAS live through
+    `soft_reset`."""
 
     name = "CLOCK/POWER"
 
@@ -24,7 +25,12 @@ class ClockPower(Peripheral):
             0x00: self._start_hfxo, 0x04: self._stop_hfxo, 0x08: self._start_lfclk, 0x0C: self._stop_lfclk,
             0x10: lambda: None, 0x78: lambda: None, 0x7C: lambda: None,
         }  # fmt: skip
-        self.writers = {0x400: self._clear_reasons, 0x51C: self._gpregret, 0x520: self._gpregret2, 0x500: self._system_off}
+        self.writers = {
+            0x400: self._clear_reasons,
+            0x51C: self._gpregret,
+            0x520: self._gpregret2,
+            0x500: self._system_off,
+        }
         self.reset_reasons = RESET_PIN
         self.gpregret = self.gpregret2 = 0
         self._hfxo = self._lfclk = False
@@ -38,8 +44,8 @@ class ClockPower(Peripheral):
 
     def reset(self) -> None:
         self.registers = {
-            0x428: 0, 0x438: 0, 0x510: 0, 0x518: 0, 0x528: 0, 0x538: 0, 0x53C: 0, 0x550: 0, 0x558: 0, 0x55C: 0, 0x578: 0,
-            0x580: 0, 0x640: 0,
+            0x428: 0, 0x438: 0, 0x510: 0, 0x518: 0, 0x528: 0, 0x538: 0, 0x53C: 0, 0x550: 0, 0x558: 0, 0x55C: 0,
+            0x578: 0, 0x580: 0, 0x640: 0,
         }  # fmt: skip
         self._hfxo = self._lfclk = False
         self._starting = 0

@@ -6,7 +6,8 @@ from onnxino_tools.emulator.peripherals.base import Chip, Peripheral
 
 
 class Gpio(Peripheral):
-    """`levels[port]` are the levels that the outside world drives (bit per pin); read pins show them, or OUT where DIR is set."""
+    """`levels[port]` are the levels that the outside world drives (bit per pin); read pins show them, or OUT where DIR
+    is set."""
 
     name = "GPIO"
 

@@ -14,7 +14,10 @@ class Temperature(Peripheral):
 
     def __init__(self, chip: Chip) -> None:
         super().__init__(chip, 0x4000C000, 12)
-        self.tasks = {0x00: lambda: chip.scheduler.after(36 * 64, lambda: self.event(DATARDY)) and None, 0x04: lambda: None}
+        self.tasks = {
+            0x00: lambda: chip.scheduler.after(36 * 64, lambda: self.event(DATARDY)) and None,
+            0x04: lambda: None,
+        }
         self.readers = {0x508: lambda: 100}  # quarter degrees
 
     def reset(self) -> None:

@@ -18,7 +18,8 @@ class Mpu:
         self._attributes = [0] * REGIONS
 
     def left_by_bootloader(self) -> None:
-        """Region 0: 1 MB flash, executable. Region 1: 256 KB RAM, execute-never. On, with the default map for the rest."""
+        """Region 0: 1 MB flash, executable. Region 1: 256 KB RAM, execute-never. On, with the default map for the
+        rest."""
         self._base[0], self._attributes[0] = 0x00000000, 0x03000000 | 19 << 1 | 1
         self._base[1], self._attributes[1] = 0x20000000, 0x13000000 | 17 << 1 | 1
         self.control = 5

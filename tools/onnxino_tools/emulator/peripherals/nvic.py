@@ -88,11 +88,13 @@ class Nvic:
         if self.lines >> exception & 1:
             self.set_pending(exception, True)
 
-    # --- registers --------------------------------------------------------------------------------------------------------
+    # --- registers ---
     def read(self, offset: int) -> int:
         if offset >= 0x400:
             first = 16 + offset - 0x400
-            return sum((self._priority[n] & 0xFF) << 8 * i for i, n in enumerate(range(first, first + 4)) if n < 16 + IRQS)
+            return sum(
+                (self._priority[n] & 0xFF) << 8 * i for i, n in enumerate(range(first, first + 4)) if n < 16 + IRQS
+            )
         shift = 16 + 32 * ((offset & 0x7F) >> 2)
         kind = offset & ~0x7F
         if kind == 0x300:

@@ -31,14 +31,21 @@ class Nvmc(Peripheral):
 
     name = "NVMC"
 
-    def __init__(self, chip: Chip, flash: FlashAccess, stall: Callable[[int], None], changed: Callable[[], None]) -> None:
+    def __init__(
+        self, chip: Chip, flash: FlashAccess, stall: Callable[[int], None], changed: Callable[[], None]
+    ) -> None:
         super().__init__(chip, 0x4001E000)
         self._flash = flash
         self._stall = stall
         self._changed = changed
         self._writes: dict[int, int] = {}  # word address -> writes since its page was erased
         self.readers = {0x400: lambda: 1, 0x408: lambda: 1}
-        self.writers = {0x508: self._erase_page, 0x50C: self._erase_all, 0x504: self._configure, 0x518: self._erase_partial}
+        self.writers = {
+            0x508: self._erase_page,
+            0x50C: self._erase_all,
+            0x504: self._configure,
+            0x518: self._erase_partial,
+        }
         self.erased_pages = 0
         self.written_words = 0
         self.reset()
@@ -71,7 +78,9 @@ class Nvmc(Peripheral):
 
     def _may_erase(self, address: int) -> bool:
         if self.registers[0x504] != ERASE:
-            self._refuse(f"page erase at 0x{address:08x} while NVMC.CONFIG is {self.registers[0x504]} and not 2 (erase enable)")
+            self._refuse(
+                f"page erase at 0x{address:08x} while NVMC.CONFIG is {self.registers[0x504]} and not 2 (erase enable)"
+            )
             return False
         if address >= FLASH_SIZE:
             self._refuse(f"page erase at 0x{address:08x}, outside of the flash (0 to 0xfffff)")
@@ -89,7 +98,8 @@ class Nvmc(Peripheral):
         if self.registers[0x504] != WRITE:
             self.chip.fault(
                 EmulatorFault(
-                    "flash-write", f"store of {size} bytes to flash at 0x{address:08x} while NVMC.CONFIG is not 1 (write enable)",
+                    "flash-write",
+                    f"store of {size} bytes to flash at 0x{address:08x} while NVMC.CONFIG is not 1 (write enable)",
                     "flash is written through the NVMC, word by word, after its page was erased",
                 )
             )  # fmt: skip
@@ -101,7 +111,9 @@ class Nvmc(Peripheral):
         self._flash.flash_write(address, (old & value).to_bytes(4, "little"))
         count = self._writes[address] = self._writes.get(address, 0) + 1
         if count > WRITES_PER_WORD:
-            self.chip.warn(f"flash word 0x{address:08x} written more than {WRITES_PER_WORD} times since its page was erased")
+            self.chip.warn(
+                f"flash word 0x{address:08x} written more than {WRITES_PER_WORD} times since its page was erased"
+            )
         self.written_words += 1
         self._stall(WRITE_CYCLES)
         return True

@@ -18,7 +18,12 @@ class Rtc(Peripheral):
         self.channels = channels
         self._planned: Event | None = None
         self.tasks = {0x00: self._start, 0x04: self._stop, 0x08: self._clear, 0x0C: self._overflow}
-        self.readers = {0x340: lambda: self._routed, 0x344: lambda: self._routed, 0x348: lambda: self._routed, 0x504: self.value}
+        self.readers = {
+            0x340: lambda: self._routed,
+            0x344: lambda: self._routed,
+            0x348: lambda: self._routed,
+            0x504: self.value,
+        }
         self.writers = {
             0x340: lambda value: self._route(value), 0x344: lambda value: self._route(self._routed | value),
             0x348: lambda value: self._route(self._routed & ~value), 0x508: self._set_prescaler,

@@ -47,8 +47,8 @@ class SystemControl:
         self.cpacr = 0
         self.demcr = 0
         self._plain = {
-            0x004: 0, 0x008: 0, 0xD10: 0, 0xD14: 0x200, 0xD24: 0, 0xD28: 0, 0xD2C: 0, 0xD30: 0, 0xD34: 0, 0xD38: 0, 0xD3C: 0,
-            0xDF0: 0, 0xDF4: 0, 0xDF8: 0, 0xF34: 0xC0000000, 0xF38: 0, 0xF3C: 0,
+            0x004: 0, 0x008: 0, 0xD10: 0, 0xD14: 0x200, 0xD24: 0, 0xD28: 0, 0xD2C: 0, 0xD30: 0, 0xD34: 0,
+            0xD38: 0, 0xD3C: 0, 0xDF0: 0, 0xDF4: 0, 0xDF8: 0, 0xF34: 0xC0000000, 0xF38: 0, 0xF3C: 0,
         }  # fmt: skip
         self.mpu.reset()
         self.nvic.reset()
@@ -83,7 +83,14 @@ class SystemControl:
             return self.mpu.read(offset)
         if offset in (0xD18, 0xD1C, 0xD20):
             return self.nvic.system_priorities(offset)
-        fixed = {0xD00: CPUID, 0xD04: self._icsr, 0xD08: self.vtor, 0xD0C: self._aircr, 0xD88: self.cpacr, 0xDFC: self.demcr}
+        fixed = {
+            0xD00: CPUID,
+            0xD04: self._icsr,
+            0xD08: self.vtor,
+            0xD0C: self._aircr,
+            0xD88: self.cpacr,
+            0xDFC: self.demcr,
+        }
         if offset in fixed:
             value = fixed[offset]
             return value if isinstance(value, int) else value()
@@ -134,7 +141,12 @@ class SystemControl:
         return value
 
     def _write_icsr(self, value: int) -> None:
-        for bit, exception, pend in ((28, PENDSV, True), (27, PENDSV, False), (26, SYSTICK, True), (25, SYSTICK, False)):
+        for bit, exception, pend in (
+            (28, PENDSV, True),
+            (27, PENDSV, False),
+            (26, SYSTICK, True),
+            (25, SYSTICK, False),
+        ):
             if value >> bit & 1:
                 self.nvic.set_pending(exception, pend)
 

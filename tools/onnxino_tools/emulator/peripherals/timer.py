@@ -18,7 +18,7 @@ class Timer(Peripheral):
         super().__init__(chip, base, irq)
         self.name = name
         self.channels = channels
-        self._events: list[Event] = []
+        self._events: dict[int, Event] = {}  # the next match of each compare register
         self.on_poll: Callable[[], None] = lambda: None  # a counter was captured and had not moved
         self.tasks = {0x00: self._start, 0x04: self._stop, 0x08: self._count, 0x0C: self._clear, 0x10: self._stop}
         for i in range(channels):
@@ -105,42 +105,44 @@ class Timer(Peripheral):
         if self.is_counter and value == self._compare[index]:
             self.on_poll()
         self._compare[index] = value
-        if self._events:
-            self._plan()
+        self._plan_one(index)
 
     def _set_compare(self, index: int, value: int) -> None:
         self._compare[index] = value
-        self._plan()
+        self._plan_one(index)
 
     def _configure(self, offset: int, value: int) -> None:
         self._settle()
         self.registers[offset] = value
         self._plan()
 
-    def interrupts_changed(self) -> None:
-        self._plan()
-
     def _cancel(self) -> None:
-        for event in self._events:
+        for event in self._events.values():
             event.cancel()
-        self._events = []
+        self._events.clear()
 
     def _plan(self) -> None:
-        """Schedules the next match of each compare register. A match with the present count comes after a full turn."""
+        """Schedules the next match of each compare register."""
         self._cancel()
-        if not self._running or self.is_counter:
-            return
-        self._settle()
-        mask = self._mask
-        for i, compare in enumerate(self._compare):
-            ticks = ((compare & mask) - self._value - 1 & mask) + 1
-            time = self._since + (ticks << self._shift)
-            self._events.append(self.chip.scheduler.at(time, lambda i=i: self._match_in_time(i)))
+        if self._running and not self.is_counter:
+            self._settle()
+            for index in range(self.channels):
+                self._plan_one(index)
+
+    def _plan_one(self, index: int) -> None:
+        """A match with the present count comes after a full turn."""
+        if index in self._events:
+            self._events.pop(index).cancel()
+        if self._running and not self.is_counter:
+            value = self._value + (self._elapsed() >> self._shift)
+            ticks = ((self._compare[index] - value - 1) & self._mask) + 1
+            time = self._since + (value - self._value + ticks << self._shift)
+            self._events[index] = self.chip.scheduler.at(time, lambda: self._match_in_time(index))
 
     def _match_in_time(self, index: int) -> None:
         self._settle()
         self._matched(index)
-        self._plan()
+        self._plan_one(index)
 
     def _matched(self, index: int) -> None:
         self.event(COMPARE + 4 * index)

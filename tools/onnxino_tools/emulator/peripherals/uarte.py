@@ -1,8 +1,9 @@
 """UARTE: the serial port with EasyDMA, as far as the board's firmware can see it.
 
-Without pacing a byte from the host is there as soon as the receiver is ready for it, as if the line had flow control; when a buffer
-is full and a shortcut starts the next one, the rest waits until the firmware has noticed. With pacing bytes take their time on the
-wire (10 bits at BAUDRATE), and the receiver overruns as on the chip: 6 bytes wait in its FIFO, no more.
+Without pacing a byte from the host is there as soon as the receiver is ready for it, as if the line had flow control;
+when a buffer is full and a shortcut starts the next one, the rest waits until the firmware has noticed. With pacing
+bytes take their
+time on the wire (10 bits at BAUDRATE), and the receiver overruns as on the chip: 6 bytes wait in its FIFO, no more.
 """
 
 from __future__ import annotations
@@ -63,7 +64,7 @@ class Uarte(Peripheral):
         self._held: Event | None = None
         super().reset()
 
-    # --- host side --------------------------------------------------------------------------------------------------------
+    # --- host side ---
     def host_write(self, data: bytes) -> None:
         self.idle_polls = 0
         self.to_device.extend(data)
@@ -75,7 +76,7 @@ class Uarte(Peripheral):
         rate = self.registers[0x524] * 16_000_000 >> 32  # bits a second
         return CLOCK_HZ * 10 // max(rate, 1)
 
-    # --- core side --------------------------------------------------------------------------------------------------------
+    # --- core side ---
     def read(self, offset: int) -> int:
         if 0x100 <= offset < 0x200 and offset not in self.events:
             self.note_poll()
@@ -116,17 +117,18 @@ class Uarte(Peripheral):
         return True
 
     def _dma(self, what: str, pointer: int, size: int) -> bool:
-        if RAM_BASE <= pointer and pointer + size <= RAM_BASE + RAM_SIZE:
+        if pointer >= RAM_BASE and pointer + size <= RAM_BASE + RAM_SIZE:
             return True
         self.chip.fault(
             EmulatorFault(
-                "easydma", f"EasyDMA of UARTE ({what}) at 0x{pointer:08x}, {size} bytes: not in RAM (0x20000000 to 0x2003ffff)",
+                "easydma",
+                f"EasyDMA of UARTE ({what}) at 0x{pointer:08x}, {size} bytes: not in RAM (0x20000000 to 0x2003ffff)",
                 "copy constants to RAM first: EasyDMA cannot read flash",
             )
         )  # fmt: skip
         return False
 
-    # --- receiver ---------------------------------------------------------------------------------------------------------
+    # --- receiver ---
     def _start_rx(self) -> None:
         pointer, size = self.registers[0x534], self.registers[0x538] & 0xFFFF
         if not self._ready("STARTRX") or not self._dma("receive", pointer, size):
@@ -180,7 +182,8 @@ class Uarte(Peripheral):
             self._end_rx()
 
     def _hold(self, cycles: int) -> None:
-        """Without pacing: keeps the next bytes back for so long, because a buffer is full and the firmware has to take care of it."""
+        """Without pacing: keeps the next bytes back for so long, because a buffer is full and the firmware has to take
+        care of it."""
         if self._held is not None:
             self._held.cancel()
         self._held = self.chip.scheduler.after(cycles, self._release)
@@ -226,7 +229,7 @@ class Uarte(Peripheral):
                 self.event(ERROR)
         self._schedule_arrival()
 
-    # --- transmitter ------------------------------------------------------------------------------------------------------
+    # --- transmitter ---
     def _start_tx(self) -> None:
         pointer, size = self.registers[0x544], self.registers[0x548] & 0xFFFF
         if not self._ready("STARTTX") or not self._dma("send", pointer, size):
@@ -261,7 +264,7 @@ class Uarte(Peripheral):
         self._sending = False
         self.event(TXSTOPPED)
 
-    # --- registers --------------------------------------------------------------------------------------------------------
+    # --- registers ---
     def _clear_errors(self, value: int) -> None:
         self.registers[0x480] &= ~value
 

@@ -30,7 +30,8 @@ class Watchdog(Peripheral):
             self.writers[0x600 + 4 * i] = lambda value, i=i: self._reload(i, value)
 
     def reset(self) -> None:
-        """A soft reset does not reach it; after a power-on it is made anew. Its event goes back into the cleared schedule."""
+        """A soft reset does not reach it; after a power-on it is made anew. Its event goes back into the cleared
+        schedule."""
         if self.running:
             self._event = self.chip.scheduler.at(self._deadline, self._expired)
 

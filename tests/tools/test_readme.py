@@ -1,0 +1,47 @@
+"""What the README shows works: commands exist, links lead somewhere, the library example runs."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from onnxino_tools.main import COMMANDS
+from tests.conftest import ROOT
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def test_commands_exist() -> None:
+    shown = set(re.findall(r"(?:^ {4}|`)onnxino ([a-z][a-z-]+)", README, re.MULTILINE))
+    assert shown
+    assert shown <= set(COMMANDS)
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    for target in re.findall(r"make ([a-z]+) ", README):
+        assert f"\n{target}:" in makefile
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text(encoding="utf-8")):
+        if "://" not in target:
+            assert (page.parent / target).exists(), target
+
+
+def test_the_library_in_ten_lines(c_backend_missing: str | None) -> None:
+    pytest.importorskip("unicorn")
+    if c_backend_missing:
+        pytest.skip(c_backend_missing)
+    (code,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    assert len(code.strip().splitlines()) <= 12
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    first, *lines = done.stdout.splitlines()
+    assert first.endswith("bytes of RAM")
+    results = dict(line.split(" ", 1) for line in lines)
+    assert set(results) == {"numpy", "c", "emulator"}
+    assert len(set(results.values())) == 1
