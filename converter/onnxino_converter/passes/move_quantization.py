@@ -44,8 +44,8 @@ def _dequantize_after(graph: Graph) -> bool:
                 [Node(node.op, node.name, [source.input(0)], node.outputs, node.attributes)] if _held(source) else None
             )
         axis = _moved_axis(node, source)
-        attributes = _on_quantized(node, source, exactly=True)
-        if axis is None or attributes is None:
+        moving = _on_quantized(node, source, exactly=True)
+        if axis is None or moving is None:
             return None
         quantized = source.input(0)
         moved = graph.new_value(f"{node.output.name}_quantized", node.output.shape, quantized.dtype)
@@ -55,7 +55,7 @@ def _dequantize_after(graph: Graph) -> bool:
             attributes["float_in_ort"] = True  # it has no integer kernels for reshaped weights
         after = Node("DequantizeLinear", source.name, [moved], [node.output], attributes)
         producers[node.output] = after
-        return [Node(node.op, node.name, [quantized], [moved], attributes), after]
+        return [Node(node.op, node.name, [quantized], [moved], moving), after]
 
     changed = graph.rewrite(rule)
     return changed and (graph.remove_dead() or True)
