@@ -134,6 +134,9 @@ def _operands(pattern: Pattern, node: Node) -> tuple[Operand, Operand]:
         raise refusal(
             node.describe(), f"the first input ('{x.value.name}') is constant", "constant weights as second input"
         )
+    if weights.constant.ndim != 2:
+        shape = list(weights.constant.shape)
+        raise refusal(node.describe(), f"the weights have shape {shape}", "a matrix of weights as second input")
     return x, weights
 
 

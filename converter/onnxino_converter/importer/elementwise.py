@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from onnxino_converter.importer.context import FLOAT, Context, RawNode, axis_of, broadcast
-from onnxino_converter.ir import Array, Value
+from onnxino_converter.ir import Array, Shape, Value
 
 # attribute defaults of the unary operators whose result on 256 values becomes a table
 UNARY: dict[str, dict[str, float]] = {
@@ -114,9 +114,12 @@ def gemm(context: Context, raw: RawNode) -> None:
     inner, columns = b.shape[::-1] if trans_b else b.shape
     if k != inner:
         raise raw.refuse(f"{list(a.shape)} and {list(b.shape)} do not fit together")
+    bias = raw.optional(2)
+    if bias is not None and not _stretches(bias.shape, (rows, columns)):
+        raise raw.refuse(f"the bias has shape {list(bias.shape)}", f"what broadcasts to [{rows}, {columns}]")
     context.emit(
         raw,
-        [a, b, raw.optional(2)],
+        [a, b, bias],
         (rows, columns),
         FLOAT,
         alpha=raw.float("alpha", 1.0),
@@ -124,6 +127,12 @@ def gemm(context: Context, raw: RawNode) -> None:
         trans_a=trans_a,
         trans_b=trans_b,
     )
+
+
+def _stretches(shape: Shape, to: Shape) -> bool:
+    """Whether ONNX broadcasts the one shape to the other."""
+    tail = to[len(to) - len(shape) :]
+    return len(shape) <= len(to) and all(a in (1, b) for a, b in zip(shape, tail, strict=True))
 
 
 def matmul(context: Context, raw: RawNode) -> None:
