@@ -1,4 +1,4 @@
-"""More models that cannot be converted: attributes and operands that an operator does not take."""
+"""Attributes and operands that an operator does not take: models that are refused, and those that become float."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def outputs(kind: str, second: str, **attributes: Any) -> Any:
     return build
 
 
-def _float_sum_with_float_relu() -> ModelProto:
+def _float_relu() -> ModelProto:
     """Relu on a float graph input."""
     net = Net()
     net.inputs.append(helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 4]))
@@ -177,30 +177,15 @@ ROW, MATRIX = np.ones(3, np.int32), np.ones((4, 3), I8)
 WEIGHTS = np.ones((3, 2, 1, 1), I8)
 WEIGHT_INPUTS = (WEIGHTS, F(0.1), I8(0))
 Y_INPUTS = (F(0.1), I8(0))
+MANY = np.linspace(-2, 2, 70000, dtype=F)
 MORE: dict[str, Odd] = {
-    "bias at run time": Odd(real("Gemm", quantized(MATRIX), float_input, shape=(4,)), ("bias", "run time")),
-    "scaled bias at run time": Odd(
-        real("Gemm", quantized(MATRIX), float_input, shape=(4,), alpha=0.5), ("bias", "run time")
-    ),
-    "bias overflows": Odd(real("Gemm", quantized(MATRIX), np.full(3, 1e30, F), shape=(4,)), ("does not fit int32",)),
-    "bias of another size": Odd(real("Gemm", quantized(MATRIX), np.ones(2, F), shape=(4,)), ("[2]", "[3]")),
+    "bias of another size": Odd(real("Gemm", quantized(MATRIX), np.ones(2, F), shape=(4,)), ("[2]", "[1, 3]")),
     "bias differs between rows": Odd(
-        real("Gemm", quantized(MATRIX), np.arange(6, dtype=F).reshape(2, 3), shape=(4,)), ("differs between rows",)
+        real("Gemm", quantized(MATRIX), np.arange(6, dtype=F).reshape(2, 3), shape=(4,)), ("[2, 3]", "[1, 3]")
     ),
-    "constant not finite": Odd(real("Add", np.asarray([[[[np.inf]], [[1]]]], F)), ("constant is not finite",)),
-    "constant too large": Odd(real("Add", np.asarray([[[[1e9]], [[1]]]], F)), ("too large",)),
-    "factor too small": Odd(real("Mul", np.asarray([[[[1e-45]], [[1]]]], F)), ("too large or too small",)),
-    "divisor zero": Odd(real("Div", np.asarray([[[[0]], [[1]]]], F)), ("too large or too small",)),
-    "constant for each of many": Odd(
-        real("Add", np.arange(70000, dtype=F).reshape(7, 100, 100), shape=(7, 100, 100)), ("70000 elements", "65536")
-    ),
-    "constant larger than the tensor": Odd(real("Sub", np.ones((3, 2, 4, 4), F)), ("computes in float",)),
-    "product of activations": Odd(real("MatMul", second_input((3,)), shape=(1,)), ("run time", "second input")),
-    "matrix of many dimensions": Odd(real("MatMul", quantized(np.ones((2, 4, 3), I8))), ("matrix of weights",)),
     "matrix does not fit": Odd(real("MatMul", quantized(np.ones((3, 3), I8))), ("do not fit together",)),
     "gemm of three dimensions": Odd(real("Gemm", quantized(MATRIX)), ("two matrices",)),
     "gemm does not fit": Odd(real("Gemm", quantized(MATRIX), shape=(5,)), ("do not fit together",)),
-    "float weights of a convolution": Odd(real("Conv", WEIGHTS.astype(F)), ("weights", "not quantized")),
     "weights at run time": Odd(
         real("Conv", lambda n: n.dq(n.input((2, 1, 1), X))), ("weights", "computed at run time", "constant")
     ),
@@ -235,7 +220,6 @@ MORE: dict[str, Odd] = {
     "squeeze what is not 1": Odd(real("Squeeze", np.asarray([1], I64)), ("not all of size 1",)),
     "unsqueeze without axes": Odd(real("Unsqueeze"), ("axes are missing",)),
     "unsqueeze twice": Odd(real("Unsqueeze", np.asarray([1, 1], I64)), ("axis twice",)),
-    "relu on a float input": Odd(_float_sum_with_float_relu, ("(Relu)", "computes in float")),
     "float straight through": Odd(_float_straight_through, ("also a graph output",)),
     "constant output": Odd(_constant_output, ("constant",)),
     "int64 output": Odd(_int64_output, ("int64",)),
@@ -267,4 +251,19 @@ MORE: dict[str, Odd] = {
     "qgemm alpha": Odd(qlinear("QGemm", MATRIX, F(0.1), I8(0), ROW, *Y_INPUTS, shape=(4,), alpha=-1.0), ("alpha",)),
     "concat without scales": Odd(qlinear("QLinearConcat", axis=1), ("3 inputs",)),
     "concat that does not fit": Odd(_concat, ("cannot be joined",)),
+}
+ISLANDS: dict[str, Callable[[], ModelProto]] = {  # with operands as no integer kernel takes them
+    "bias at run time": real("Gemm", quantized(MATRIX), float_input, shape=(4,)),
+    "scaled bias at run time": real("Gemm", quantized(MATRIX), float_input, shape=(4,), alpha=0.5),
+    "bias overflows": real("Gemm", quantized(MATRIX), np.full(3, 1e30, F), shape=(4,)),
+    "constant not finite": real("Add", np.asarray([[[[np.inf]], [[1]]]], F)),
+    "constant too large": real("Add", np.asarray([[[[1e9]], [[1]]]], F)),
+    "factor too small": real("Mul", np.asarray([[[[1e-45]], [[1]]]], F)),
+    "divisor zero": real("Div", np.asarray([[[[0]], [[1]]]], F)),
+    "constant for each of many": real("Add", MANY.reshape(7, 100, 100), shape=(7, 100, 100)),
+    "constant larger than the tensor": real("Sub", np.ones((3, 2, 4, 4), F)),
+    "product of activations": real("MatMul", second_input((3,)), shape=(1,)),
+    "matrix of many dimensions": real("MatMul", quantized(np.arange(24, dtype=I8).reshape(2, 4, 3) - 9)),
+    "float weights of a convolution": real("Conv", np.linspace(-1, 2, 6, dtype=F).reshape(WEIGHTS.shape)),
+    "relu on a float input": _float_relu,
 }
