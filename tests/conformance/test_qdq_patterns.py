@@ -133,8 +133,8 @@ class Tally:
     def __str__(self) -> str:
         return (
             f"QDQ patterns against ONNX Runtime: {self.integer_cases} in integers, 0 of {self.integer_bytes:,} bytes "
-            f"differ; {self.float_cases} partly in float32, {self.different:,} of {self.float_bytes:,} bytes differ, by "
-            f"{self.steps} at most; {self.refused} that ONNX Runtime cannot run"
+            f"differ; {self.float_cases} partly in float32, {self.different:,} of {self.float_bytes:,} bytes differ, "
+            f"by {self.steps} at most; {self.refused} that ONNX Runtime cannot run"
         )
 
 
