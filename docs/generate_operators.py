@@ -65,7 +65,7 @@ LIMITS: dict[str, str] = {
     "GlobalMaxPool": "one or two spatial dimensions",
     "Identity": "",
     "InstanceNormalization": "scale and bias known when converting",
-    "LayerNormalization": "scale and bias known when converting; one output",
+    "LayerNormalization": "scale and bias known when converting",
     "LogSoftmax": "any axis",
     "MatMul": "two dimensions or more; integers with constant weights",
     "MaxPool": f"{_POOL}; without Indices",

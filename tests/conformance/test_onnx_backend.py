@@ -40,7 +40,6 @@ EXPECTED_SKIPS = (
     (r"constant", r"it is constant"),
     (r"training|dropout", r"training_mode is set|the mask output is used"),
     (r"pool_3d|pool3d", r"the input has 5 dimensions|the input has \d dimensions"),
-    (r"layer_normalization", r"the outputs Mean and InvStdDev are used"),
     (r"maxpool_with_argmax", r"the Indices output is used"),
     (r"resize|upsample", r"mode is '?(linear|cubic)|keep_aspect_ratio_policy|antialias|coordinate_transformation_mode"),
     (r"u?int8|clip_default", r"it computes on u?int8 without scales"),
