@@ -6,12 +6,15 @@ the first input are given as constants. What is skipped must be in the table bel
 
 from __future__ import annotations
 
+import json
+import os
 import re
 import subprocess
 import sys
 import warnings
 from collections import Counter
 from functools import cache
+from pathlib import Path
 from typing import Any
 from unittest import SkipTest
 
@@ -22,6 +25,8 @@ from onnx import TensorProto, helper, numpy_helper
 from onnxino.backend import OnnxinoBackend, OnnxinoRep, run_model, run_node, supports_device
 from onnxino.errors import InputError
 from onnxino_converter.importer.handlers import DOMAINS
+
+NODE_TESTS = Path(__file__).parent / "node_tests.json"
 
 # (pattern of the case's name, pattern of the reason): what a device of this kind cannot or need not do.
 EXPECTED_SKIPS = (
@@ -122,6 +127,22 @@ def test_onnx_node_tests(backend: str, capsys: pytest.CaptureFixture[str]) -> No
     ]
     assert unexpected == []
     assert counts["passed"] + counts["with constants"] >= 300
+    by_operator = count_by_operator(results)
+    if os.environ.get("ONNXINO_UPDATE"):
+        lines = [f"  {json.dumps(name)}: {json.dumps(count)}" for name, count in sorted(by_operator.items())]
+        NODE_TESTS.write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")
+    assert by_operator == json.loads(NODE_TESTS.read_text("utf-8")), "set ONNXINO_UPDATE=1 and make generate"
+
+
+def count_by_operator(results: dict[str, tuple[str, str]]) -> dict[str, list[int]]:
+    """Operator -> [passed, all], over the cases of one node; docs/operators.md shows them."""
+    counted: dict[str, list[int]] = {}
+    for case in cases():
+        if len(case.model.graph.node) == 1:
+            entry = counted.setdefault(case.model.graph.node[0].op_type, [0, 0])
+            entry[0] += results[case.name][0] in ("passed", "with constants")
+            entry[1] += 1
+    return counted
 
 
 def expected_skip(name: str, reason: str) -> bool:

@@ -237,6 +237,13 @@ def _layer_norm(b: Builder) -> None:
     b.output(b.op("LayerNormalization", [b.input((2, 3, 8)), b.const(b.weights((8,))), b.const(b.weights((8,), 3))]))
 
 
+@case("LayerNormalization, statistics")
+def _layer_statistics(b: Builder) -> None:
+    inputs = [b.input((2, 3, 8)), b.const(b.weights((3, 8)))]
+    for value in b.op("LayerNormalization", inputs, 3, axis=1):
+        b.output(value)
+
+
 @case("InstanceNormalization")
 def _instance_norm(b: Builder) -> None:
     inputs = [b.input((1, 3, 4, 5)), b.const(b.weights((3,))), b.const(b.weights((3,), 3))]

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from onnx_net import MS, Net, Q, Tensor
+
+from tests.converter.onnx_net import MS, Net, Q, Tensor
 
 LOWEST = -128
 X, Y = Q(0.02, -3), Q(0.05, 7)

@@ -195,6 +195,31 @@ def test_batch_norm_behind_a_quantized_convolution_stays_int8() -> None:
     assert steps(ort_session(net.model()).run(None, given)[0], found, Y.scale).max() <= 1
 
 
+@pytest.mark.parametrize("depthwise", [True, False])
+def test_activations_quantized_per_channel(depthwise: bool) -> None:
+    """Read by a depthwise Conv alone they stay int8; else they lie on their grid in float32."""
+    net = Net(batch=1)
+    x = net.input((2, 5, 5), X)
+    generator = np.random.default_rng(1)
+    first = generator.integers(-127, 128, (4, 2, 3, 3)).astype(np.int8)
+    second = generator.integers(-127, 128, (4, 1, 3, 3) if depthwise else (3, 4, 1, 1)).astype(np.int8)
+    scale = np.float32([0.01, 0.02, 0.015, 0.03])
+    made = net.op("Relu", [net.op("Conv", [net.dq(x), net.dq_const(first, np.float32(0.01))])])
+    quantized = net.op("QuantizeLinear", [made, net.const(scale), net.const(np.full(4, -128, np.int8))], axis=1)
+    again = net.op("DequantizeLinear", [quantized, net.const(scale), net.const(np.full(4, -128, np.int8))], axis=1)
+    conv = net.op("Conv", [again, net.dq_const(second, np.float32(0.02))], group=4 if depthwise else 1)
+    net.output(net.quantize(conv, Y))
+    converted = convert(net.model())
+    kernels = {operator["kernel"] for operator in converted.report["operators"]}
+    assert ("FakeQuantize" in kernels) is not depthwise
+    assert not depthwise or kernels == {"Conv2D", "DepthwiseConv2D"}
+    given = net.random_feeds(1)
+    expected = ort_session(net.model()).run(None, given)[0]
+    with InferenceSession(converted.model) as session:
+        found = session.run(None, given)[0]
+    assert steps(expected, found, Y.scale).max() <= 2  # a step in each of the two
+
+
 # ------------------------------------------------------------------------------------------------- options
 
 

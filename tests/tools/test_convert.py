@@ -73,7 +73,9 @@ def test_options_go_into_the_model(onnxino: Command, tmp_path: Path) -> None:
 
 def _unsupported(path: Path) -> None:
     x, y = (helper.make_tensor_value_info(n, TensorProto.FLOAT, [1, 4]) for n in "xy")
-    graph = helper.make_graph([helper.make_node("Erf", ["x"], ["y"], name="strange")], "g", [x], [y])
+    graph = helper.make_graph(
+        [helper.make_node("Einsum", ["x"], ["y"], name="strange", equation="ij->ij")], "g", [x], [y]
+    )
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)]), path)
 
 
@@ -83,7 +85,7 @@ def _unsupported(path: Path) -> None:
         ("m.onnx", b"this is no model", [], ["m.onnx"]),
         ("m.onnx", b"", [], ["m.onnx"]),
         ("m.tflite", b"\x1c\0\0\0TFL3", [], ["tflite", "tf2onnx"]),
-        ("m.onnx", None, [], ["Erf", "strange"]),
+        ("m.onnx", None, [], ["Einsum", "strange"]),
         ("ok", DIGITS.read_bytes(), ["--name", "1x"], ["1x"]),
         ("ok.onnx", DIGITS.read_bytes(), ["--labels", "a,b"], ["2 labels", "10 values"]),
         ("ok.onnx", DIGITS.read_bytes(), ["--labels", "a,a"], ["two labels are the same"]),
@@ -171,3 +173,35 @@ def test_doctor_looks_at_permissions(monkeypatch: pytest.MonkeyPatch, access: bo
     (finding,) = doctor.ports()
     assert (finding.state, "Nano 33 BLE" in finding.text) == (state, True)
     assert access or "dialout" in str(finding.hint)
+
+
+def _float_model(path: Path) -> Path:
+    """One Conv in float32."""
+    weights = helper.make_tensor("w", TensorProto.FLOAT, [3, 2, 1, 1], [1.0] * 6)
+    graph = helper.make_graph(
+        [helper.make_node("Conv", ["x", "w"], ["y"])],
+        "float",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 2, 4, 4])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, [1, 3, 4, 4])],
+        [weights],
+    )
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
+    return path
+
+
+def test_a_float_model_needs_the_option(onnxino: Command, tmp_path: Path) -> None:
+    path = _float_model(tmp_path / "net.onnx")
+    code, _, err = onnxino("convert", path, "-o", tmp_path)
+    assert code == 1
+    assert "the model is not quantized" in err
+    assert "--calibrate" in err
+    assert onnxino("convert", path, "-o", tmp_path, "--float")[0] == 0
+    report = json.loads((tmp_path / "net.report.json").read_text())
+    assert [operator["kernel"] for operator in report["operators"]] == ["FloatConv2D"]
+
+
+def test_the_optimized_graph_is_saved_for_viewers(onnxino: Command, tmp_path: Path) -> None:
+    seen = tmp_path / "seen.onnx"
+    assert onnxino("convert", DIGITS, "-o", tmp_path, "--save-onnx-optimized", seen)[0] == 0
+    kinds = [node.op_type for node in onnx.load(seen).graph.node if node.op_type != "Reshape"]
+    assert kinds == ["Conv2D"] * 3 + ["FullyConnected"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import subprocess
 import sys
 import time
@@ -115,6 +116,19 @@ def test_start_up_is_fast() -> None:
         subprocess.run([sys.executable, "-m", "onnxino_tools.main", "--help"], capture_output=True, check=True)
         times.append(time.perf_counter() - start)
     assert min(times) < 0.5
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows does not tell the processor time of a finished process")
+def test_help_takes_little_processor_time() -> None:
+    """Median of ten: what else a machine does is not counted."""
+    seconds: list[float] = []
+    for _ in range(10):
+        before = os.times()
+        subprocess.run([sys.executable, "-m", "onnxino_tools.main", "--help"], capture_output=True, check=True)
+        after = os.times()
+        used = after.children_user + after.children_system - before.children_user - before.children_system
+        seconds.append(used)
+    assert sorted(seconds)[5] < 0.15
 
 
 class Console(io.TextIOWrapper):

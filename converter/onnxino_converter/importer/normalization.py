@@ -29,13 +29,19 @@ def batch_normalization(context: Context, raw: RawNode) -> None:
 
 
 def layer_normalization(context: Context, raw: RawNode) -> None:
-    """Over the axes from `axis` on; scale and bias have their shape."""
+    """Over the axes from `axis` on; scale and bias have their shape. Further outputs: mean and 1 / deviation."""
     x = raw.input(0)
     axis = axis_of(raw, raw.int("axis", -1), len(x.shape))
-    if any(raw.outputs[1:]):
-        raise raw.refuse("the outputs Mean and InvStdDev are used", "one output")
     bias = raw.optional_constant(2, "the bias")
-    _normalize(context, raw, tuple(range(axis, len(x.shape))), raw.constant(1, "the scale"), bias)
+    statistics = _normalize(context, raw, tuple(range(axis, len(x.shape))), raw.constant(1, "the scale"), bias)
+    for index, (op, value) in enumerate(zip(("Identity", "Reciprocal"), statistics, strict=True), start=1):
+        if len(raw.outputs) > index and raw.outputs[index]:
+            made = value
+            if op == "Reciprocal":
+                made = Value(raw.outputs[index], value.shape, FLOAT)
+                context.nodes.append(Node(op, raw.name, [value], [made]))
+            made.name = raw.outputs[index]
+            context.define(raw, made, index)
 
 
 def instance_normalization(context: Context, raw: RawNode) -> None:
@@ -46,7 +52,10 @@ def instance_normalization(context: Context, raw: RawNode) -> None:
     _normalize(context, raw, tuple(range(2, len(x.shape))), scale, bias)
 
 
-def _normalize(context: Context, raw: RawNode, axes: tuple[int, ...], scale: Array, bias: Array | None) -> None:
+def _normalize(
+    context: Context, raw: RawNode, axes: tuple[int, ...], scale: Array, bias: Array | None
+) -> tuple[Value, Value]:
+    """Emits the nodes; mean and deviation."""
     x = raw.input(0)
     chain = _Chain(context, raw)
     small = tuple(1 if i in axes else d for i, d in enumerate(x.shape))
@@ -59,9 +68,10 @@ def _normalize(context: Context, raw: RawNode, axes: tuple[int, ...], scale: Arr
     y = chain.node("Div", [centered, deviation], x.shape)
     if bias is None:
         context.emit(raw, [y, chain.constant(scale)], x.shape, op="Mul")
-        return
+        return mean, deviation
     product = chain.node("Mul", [y, chain.constant(scale)], x.shape)
     context.emit(raw, [product, chain.constant(bias)], x.shape, op="Add")
+    return mean, deviation
 
 
 @dataclass
