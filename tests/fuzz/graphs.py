@@ -279,9 +279,9 @@ class GraphMaker:
         return self.moved("Reshape", x, np.int64([-1, *shape])), shape
 
     def requantize(self) -> tuple[Tensor, Shape]:
-        """Not in QDQ models: ONNX Runtime makes one of two pairs in a row, with a third scale: other arithmetic."""
+        """Not of what QuantizeLinear made: ONNX Runtime makes one of two pairs in a row, with a third scale."""
         x, shape = self.any()
-        if not self.qop:
+        if not self.qop or x.name.startswith("quantizelinear"):
             return self.curve()
         return self.net.quantize(self.net.dq(x), self.q()), shape
 
