@@ -145,7 +145,8 @@ class InferenceSession:
         for name in names or []:
             if name not in ports:
                 raise InputError(f"there is no output '{name}'", f"the model has {_names(ports)}")
-        return [ports[name] for name in names] if names else list(ports.values())
+        # Not the dict's values: a graph may list an output twice, and ONNX Runtime then returns it twice.
+        return [ports[name] for name in names] if names else list(self._model.outputs)
 
     def _quantize(self, feeds: Mapping[str, Array]) -> list[NDArray[np.int8]]:
         ports = {port.name: port for port in self._model.inputs}

@@ -157,6 +157,17 @@ def test_chosen_outputs_in_the_asked_order(backend: str) -> None:
             assert all(np.array_equal(f, w) for f, w in zip(found, wanted, strict=True))
 
 
+def test_an_output_listed_twice_comes_twice(backend: str) -> None:
+    model = network()
+    model.outputs.append(model.outputs[0])
+    x = images()
+    with InferenceSession(encode(model), backend=backend) as session:
+        assert [o.name for o in session.get_outputs()] == ["y", "y"]
+        found = session.run(None, {"image": x})
+    assert len(found) == 2
+    assert all(np.array_equal(f, expected(x)[1]) for f in found)
+
+
 def test_what_a_device_is_given(backend: str) -> None:
     """to_device and from_device are the two halves of run."""
     x = images()
