@@ -162,7 +162,5 @@ def cache() -> Finding:
 
     try:
         return Finding("cache", "ok", str(cache_dir()))
-    except OSError as e:
-        return Finding(
-            "cache", "missing", f"cannot be made: {e}", "set ONNXINO_CACHE_DIR to a folder that can be written"
-        )
+    except OnnxinoError as e:
+        return Finding("cache", "missing", e.message, e.hint)
