@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from onnxino.schema.codec import encode
+from onnxino_tools import inference
 from onnxino_tools.examples import example
 from tests.tools.conftest import Command
 from tests.tools.models import tiny_model
@@ -92,6 +93,18 @@ def test_errors(
     code, out, err = onnxino("run", tiny, *(a.format(**places) for a in arguments))
     assert (code, out) == (1, "")
     assert message in err
+
+
+def test_a_place_that_cannot_be_written_is_told_first(
+    onnxino: Command, tiny: Path, pictures: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise AssertionError("computed before the check")
+
+    monkeypatch.setattr(inference, "classify", fail)
+    code, out, err = onnxino("run", tiny, pictures, "--save", f"{tiny}/s.npz")
+    assert (code, out) == (1, "")
+    assert "tiny.oxm/s.npz' cannot be written: " in err
 
 
 def test_a_model_without_image_input(onnxino: Command, tmp_path: Path, pictures: Path) -> None:

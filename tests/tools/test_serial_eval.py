@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -137,6 +138,72 @@ def test_ctrl_c(onnxino: Command, connect: Connect, tiny: Path, tiny_data: Path,
     assert "error: interrupted" in err
     assert len(np.load(tmp_path / "s.npz")["predictions"]) == 4
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals")
+def test_other_signals_save_like_ctrl_c(
+    onnxino: Command, connect: Connect, tiny: Path, tiny_data: Path, tmp_path: Path, name: str
+) -> None:
+    """Twice, as a terminal that closes does: the second one must not cut the saving short."""
+    number = getattr(signal, name)
+    before = signal.getsignal(number)
+
+    def send(n: int) -> None:
+        if n == 3:
+            signal.raise_signal(number)
+            signal.raise_signal(number)
+
+    connect(FakeLink(send))
+    argv = ["serial-eval", "--port", "P", "--model", tiny, "--data", tiny_data, "--json", "--save", tmp_path / "s.npz"]
+    code, out, err = onnxino(*argv)
+    assert code == 128 + number
+    assert json.loads(out)["images"] == 4
+    assert f"error: ended by {name}" in err
+    assert len(np.load(tmp_path / "s.npz")["predictions"]) == 4
+    assert signal.getsignal(number) is before
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGHUP")
+def test_an_ignored_signal_stays_ignored(onnxino: Command, connect: Connect, tiny: Path, tiny_data: Path) -> None:
+    """nohup onnxino serial-eval ..."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        connect(FakeLink(lambda n: signal.raise_signal(signal.SIGHUP)))
+        assert onnxino("serial-eval", "--port", "P", "--model", tiny, "--data", tiny_data)[0] == 0
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.parametrize("place", ["{tmp}/k/", "{tmp}", "{tmp}/tiny.oxm/s.npz"])
+def test_a_place_that_cannot_be_written_is_told_first(
+    onnxino: Command, connect: Connect, tiny: Path, tiny_data: Path, tmp_path: Path, place: str
+) -> None:
+    link = connect(FakeLink())
+    save = place.format(tmp=tmp_path)
+    argv = ["serial-eval", "--port", "P", "--model", tiny, "--data", tiny_data, "--save", save]
+    code, out, err = onnxino(*argv)
+    assert (code, out, link.count) == (1, "", 0)
+    assert f"error: '{save}'" in err
+    assert "hint: " in err
+
+
+def test_results_are_reported_where_saving_fails_in_the_end(
+    onnxino: Command, connect: Connect, tiny: Path, tiny_data: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "gone"
+
+    def remove(n: int) -> None:
+        if n == 3:
+            folder.rmdir()
+            folder.touch()
+
+    connect(FakeLink(remove))
+    argv = ["serial-eval", "--port", "P", "--model", tiny, "--data", tiny_data, "--json", "--save", folder / "s.npz"]
+    code, out, err = onnxino(*argv)
+    assert code == 1
+    assert json.loads(out)["images"] == 12
+    assert "s.npz' cannot be written: " in err
 
 
 def test_ctrl_c_twice_does_not_wait(onnxino: Command, connect: Connect, tiny: Path, tiny_data: Path) -> None:

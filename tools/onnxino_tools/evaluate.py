@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onnxino.errors import InputError, LinkError
+from onnxino_tools.files import write_whole
 
 if TYPE_CHECKING:
     from onnxino import InferenceSession
@@ -199,9 +200,7 @@ def save(path: str | Path, session: InferenceSession, result: Evaluation) -> Non
         arrays["labels"] = result.labels[: result.images]
     if result.classes is not None:
         arrays["classes"] = np.array(result.classes)
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
-    with open(path, "wb") as file:
-        np.savez_compressed(file, allow_pickle=False, **arrays)
+    write_whole(path, lambda file: np.savez_compressed(file, allow_pickle=False, **arrays))
 
 
 def split_outputs(model: Model, rows: NDArray[np.int8]) -> list[NDArray[np.int8]]:

@@ -15,6 +15,7 @@ from onnxino_tools import ui
 from onnxino_tools.data import PixelOptions, choose_rule
 from onnxino_tools.data.dataset import load_dataset
 from onnxino_tools.data.inputs import feed_for, warn
+from onnxino_tools.files import write_whole
 
 if TYPE_CHECKING:
     from onnxino import InferenceSession
@@ -115,6 +116,4 @@ def save(path: str, session: InferenceSession, answers: Sequence[Answer]) -> Non
     }
     for i in range(len(session.model.outputs)):
         arrays["outputs" if i == 0 else f"outputs_{i}"] = np.stack([a.outputs[i] for a in answers])
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
-    with open(path, "wb") as file:
-        np.savez_compressed(file, allow_pickle=False, **arrays)
+    write_whole(path, lambda file: np.savez_compressed(file, allow_pickle=False, **arrays))

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from onnxino.errors import InputError
 from onnxino_tools import arguments, ui
+from onnxino_tools.files import write_all
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -37,7 +38,6 @@ def run(args: Namespace) -> int:
     converted = convert(args.model, name=args.name, labels=labels, preprocessing=options.metadata(), board=args.board)
     name = converted.name
     folder = Path(args.output)
-    folder.mkdir(parents=True, exist_ok=True)
     report = json.dumps(converted.report, indent=2) + "\n"
     files: list[tuple[str, bytes]] = [
         (f"{name}.oxm", converted.model),
@@ -45,8 +45,7 @@ def run(args: Namespace) -> int:
         (f"{name}.h", converted.c_header.encode()),
         (f"{name}.report.json", report.encode()),
     ]
-    for file, content in files:
-        (folder / file).write_bytes(content)
+    write_all(folder, files)
     if args.json:
         ui.out(report.rstrip())
     else:

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 
 from onnxino.errors import InputError
 from onnxino_tools import arguments, ui
+from onnxino_tools.files import write_all
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -56,6 +57,7 @@ def add_arguments(parser: arguments.Parser) -> None:
 
 def run(args: Namespace) -> int:
     task = _trashnet(args) if args.data == "trashnet" else _digits(args)
+    arguments.check_save(args)
     with tempfile.TemporaryDirectory(prefix="onnxino-demo-") as scratch:
         return _run(args, task, Path(scratch))
 
@@ -129,9 +131,8 @@ def _convert(task: Task, folder: Path) -> bytes:
     if not task.model.is_file():
         raise InputError(f"there is no model '{task.model}'")
     converted = convert(task.model, name=task.name)
-    folder.mkdir(parents=True, exist_ok=True)
     oxm = folder / f"{task.name}.oxm"
-    oxm.write_bytes(converted.model)
+    write_all(folder, [(oxm.name, converted.model)])
     report = converted.report
     sizes = f"{report['model_bytes']:,} bytes of flash, {report['arena_bytes']:,} bytes of RAM"
     _step(1, "convert", f"{task.model.name} -> {oxm.name}: {report['macs']:,} multiply-adds, {sizes}")
