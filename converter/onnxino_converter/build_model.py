@@ -54,6 +54,8 @@ class _Builder:
 def build_model(graph: Graph, name: str, metadata: Metadata | None, provenance: Provenance) -> Model:
     """The complete model with its memory plan."""
     builder = _Builder()
+    for port in (*graph.inputs, *graph.outputs):
+        _check_port(port)
     inputs = [_port(port, builder.add(port.value)) for port in graph.inputs]
     operators: list[Operator] = []
     for node in graph.nodes:
@@ -88,6 +90,13 @@ def _operator(builder: _Builder, node: Node) -> Operator:
         scratch_size=0,
         exactness=Exactness(lowered.exactness),
     )
+
+
+def _check_port(port: PortInfo) -> None:
+    """Raises RuntimeError where a pass has lost a float port's scale: every value would be wrong, silently."""
+    q, found = port.quantization, port.value.quantization
+    if port.dtype == np.float32 and (q is None or found is None or not found.same_mapping(q)):
+        raise RuntimeError(f"internal error: port '{port.name}' was resolved as {q}, its tensor says {found}")
 
 
 def _port(port: PortInfo, tensor: int) -> Port:

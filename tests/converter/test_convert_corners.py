@@ -1,0 +1,82 @@
+"""Corners where a converter is easily wrong without a word: scales of outputs, dead readers, padding, overflows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from onnx import TensorProto, helper
+from onnx_net import Net, Q, Tensor, ort_session
+
+from onnxino import InferenceSession, load_model
+from onnxino.schema.model import Exactness
+from onnxino_converter import convert
+
+A, B = Q(0.5), Q(0.25, 5)
+
+
+def outputs(net: Net, feeds: dict[str, Any] | None = None) -> tuple[list[Any], list[Any], set[Exactness]]:
+    """What ONNX Runtime gives, what Onnxino gives, and the exactness of the operators."""
+    model = net.model()
+    data = net.random_feeds(1) if feeds is None else feeds
+    converted = convert(model)
+    with InferenceSession(converted.model) as session:
+        found = session.run(None, data)
+    return ort_session(model).run(None, data), found, {op.exactness for op in load_model(converted.model).operators}
+
+
+def _integer_net() -> tuple[Net, Tensor]:
+    net = Net(ports="quantized", batch=1)
+    return net, net.input((3, 4), A)
+
+
+def _float_output(net: Net, name: str) -> None:
+    net.outputs.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, None))
+
+
+@pytest.mark.parametrize("kind", ["Transpose", "Reshape"])
+def test_scale_behind_movement_of_an_integer_input(kind: str) -> None:
+    net, x = _integer_net()
+    if kind == "Transpose":
+        moved = net.op(kind, [net.dq(x)], perm=[0, 2, 1])
+    else:
+        moved = net.op(kind, [net.dq(x), net.const(np.asarray([1, 12], np.int64))])
+    _float_output(net, net.dq(net.quantize(moved, A)))
+    expected, found, _ = outputs(net)
+    np.testing.assert_array_equal(expected[0], found[0])
+
+
+@pytest.mark.parametrize("perm", [[0, 2, 1], [0, 1, 2]])
+@pytest.mark.parametrize("first", [True, False])
+def test_two_scales_of_one_tensor(first: bool, perm: list[int]) -> None:
+    """One output reads the moved input, the other the moved or the plain one, with other parameters."""
+    net, x = _integer_net()
+    moved = net.op("Transpose", [x.name], perm=perm)
+    _float_output(net, net.dq(Tensor(moved, A)))
+    _float_output(net, net.dq(Tensor(moved if first else x.name, B)))
+    expected, found, _ = outputs(net)
+    for one, other in zip(expected, found, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_scale_behind_a_table_that_changes_no_byte() -> None:
+    """Requantization with zero points that keep each byte, then a Transpose: both fall away, the scale may not."""
+    net, x = _integer_net()
+    doubled = net.quantize(net.op("Mul", [net.dq(x), net.const(np.float32(2))]), Q(1.0))
+    _float_output(net, net.dq(Tensor(net.op("Transpose", [doubled.name], perm=[0, 2, 1]), Q(1.0))))
+    expected, found, _ = outputs(net)
+    np.testing.assert_array_equal(expected[0], found[0])
+
+
+def test_a_dead_reader_keeps_a_tensor_int8() -> None:
+    """ONNX Runtime computes this softmax of one class in uint8, and overflows, unless a second node reads its input."""
+    for dead in (False, True):
+        net = Net(opset=13, batch=1)
+        x = net.dq(net.input((4, 1, 8), Q(0.0278, 3)))
+        net.output(net.quantize(net.op("Softmax", [x], axis=2), Q(0.0031976323, -59)))
+        if dead:
+            net.op("GlobalAveragePool", [x])
+        net.outputs[0].type.tensor_type.ClearField("shape")
+        expected, found, _ = outputs(net)
+        np.testing.assert_array_equal(expected[0], found[0])
