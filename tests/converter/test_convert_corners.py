@@ -10,6 +10,7 @@ from onnx import TensorProto, helper
 from onnx_net import Net, Q, Tensor, ort_session
 
 from onnxino import InferenceSession, load_model
+from onnxino.errors import ConvertError
 from onnxino.schema.model import Exactness
 from onnxino_converter import convert
 
@@ -80,3 +81,92 @@ def test_a_dead_reader_keeps_a_tensor_int8() -> None:
         net.outputs[0].type.tensor_type.ClearField("shape")
         expected, found, _ = outputs(net)
         np.testing.assert_array_equal(expected[0], found[0])
+
+
+def _unoptimized(net: Net) -> Any:
+    """ONNX Runtime's optimizer makes an invalid graph of an AveragePool with dilations."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    return onnxruntime.InferenceSession(net.model().SerializeToString(), options, providers=["CPUExecutionProvider"])
+
+
+@pytest.mark.parametrize("mode", ["SAME_UPPER", "SAME_LOWER"])
+@pytest.mark.parametrize("size", [8, 9, 10, 11])
+@pytest.mark.parametrize("kernel", [2, 3])
+@pytest.mark.parametrize(("op", "opset"), [("MaxPool", 12), ("AveragePool", 19)])
+def test_same_padding_with_dilation(op: str, opset: int, kernel: int, size: int, mode: str) -> None:
+    net = Net(opset=opset, batch=1)
+    x = net.dq(net.input((2, size, 5), A))
+    attributes = {"kernel_shape": [kernel, 1], "strides": [2, 1], "dilations": [2, 1], "auto_pad": mode}
+    net.output(net.quantize(net.op(op, [x], **attributes), A))
+    data = net.random_feeds(1)
+    with InferenceSession(convert(net.model()).model) as session:
+        found = session.run(None, data)[0]
+    expected = _unoptimized(net).run(None, data)[0]
+    assert expected.shape == found.shape
+    assert np.abs(expected - found).max() <= (0.5 if op == "AveragePool" else 0)  # computed in float32 there
+
+
+@pytest.mark.parametrize(
+    ("batch", "declared", "fits"),
+    [
+        (1, [1, 3, 4], True),
+        (1, ["n", 3, "w"], True),
+        (1, [1, 4, 4], False),
+        (1, [2, 3, 4], False),
+        (1, [1, 12], False),
+        ("N", [1, 3, 4], True),
+        ("N", ["N", 3, 5], False),
+    ],
+)
+def test_declared_output_shape(batch: int | str, declared: list[int | str], fits: bool) -> None:
+    net = Net(batch=batch)
+    net.output(net.quantize(net.op("Relu", [net.dq(net.input((3, 4), A))]), B))
+    net.outputs[0] = helper.make_tensor_value_info(net.outputs[0].name, TensorProto.FLOAT, declared)
+    if fits:
+        convert(net.model())
+        return
+    with pytest.raises(ConvertError, match=r"is declared as .*, its operators compute") as caught:
+        convert(net.model())
+    assert "infer_shapes" in (caught.value.hint or "")
+
+
+def _product(scale: float) -> Net:
+    net = Net(batch=1)
+    a, b = net.input((4,), Q(scale)), net.input((4,), Q(scale))
+    net.output(net.quantize(net.op("Mul", [net.dq(a), net.dq(b)]), A))
+    return net
+
+
+def _sum(scale: float, result: float) -> Net:
+    net = Net(batch=1)
+    a, b = net.input((4,), Q(scale)), net.input((4,), Q(scale))
+    net.output(net.quantize(net.op("Add", [net.dq(a), net.dq(b)]), Q(result)))
+    return net
+
+
+@pytest.mark.parametrize(
+    ("net", "words"),
+    [
+        (_product(1e-30), r"\(Mul\): the product of the input scales / output scale is 0.0"),
+        (_product(1e30), r"\(Mul\): the product of the input scales / output scale is inf"),
+        (_sum(1e-30, 1e20), r"\(Add\): input scale / output scale is 0.0"),
+        (_sum(1e30, 1e-20), r"\(Add\): input scale / output scale is inf"),
+    ],
+)
+def test_factors_that_underflow_or_overflow_are_refused(net: Net, words: str) -> None:
+    with pytest.raises(ConvertError, match=words) as caught:
+        convert(net.model())
+    assert "quantize again" in (caught.value.hint or "")
+
+
+@pytest.mark.parametrize("op", ["MaxPool", "AveragePool"])
+def test_a_window_in_the_padding_alone_is_refused(op: str) -> None:
+    net = Net(opset=19, batch=1)
+    x = net.dq(net.input((2, 1, 4), A))
+    attributes = {"kernel_shape": [2, 1], "dilations": [2, 1], "pads": [1, 0, 1, 0]}
+    net.output(net.quantize(net.op(op, [x], **attributes), A))
+    with pytest.raises(ConvertError, match=rf"\({op}\): a window .* lies outside of the image, along the height of 1"):
+        convert(net.model())

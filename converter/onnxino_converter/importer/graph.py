@@ -39,7 +39,8 @@ def import_graph(model: ModelProto) -> Graph:
     inputs = [_input(info, context) for info in proto.input if info.name not in initializers]
     for node in _ordered(proto, set(context.values)):
         _import_node(context, node, opsets)
-    outputs = [_output(info, context) for info in proto.output]
+    symbolic = any(port.shape[0] == -1 for port in inputs)
+    outputs = [_output(info, context, symbolic) for info in proto.output]
     return Graph(proto.name, inputs, outputs, context.nodes)
 
 
@@ -117,11 +118,12 @@ def _dimensions(info: ValueInfoProto) -> tuple[Shape, list[str]]:
     return tuple(shape), names
 
 
-def _output(info: ValueInfoProto, context: Context) -> PortInfo:
+def _output(info: ValueInfoProto, context: Context, symbolic_batch: bool) -> PortInfo:
     value = context.values.get(info.name)
     if value is None:
         raise ConvertError(f"graph output '{info.name}' is computed by no node", "python -m onnx.checker FILE")
     shape, names = _dimensions(info)
+    _check_declared(info.name, shape, value.shape, symbolic_batch)
     sizes = tuple(1 if d == -1 else d for d in shape)
     if (
         len(shape) != len(value.shape) or sizes != value.shape
@@ -132,6 +134,18 @@ def _output(info: ValueInfoProto, context: Context) -> PortInfo:
         names = [n if d == -1 else "" for n, d in zip(names, shape, strict=False)] or [""] * len(shape)
         names += [""] * (len(shape) - len(names))
     return PortInfo(info.name, value, value.dtype, shape, names)
+
+
+def _check_declared(name: str, declared: Shape, computed: Shape, symbolic_batch: bool) -> None:
+    """Refuses an output whose declared sizes are not the computed ones. No dimensions at all count as undeclared; with
+    a symbolic batch the first says nothing."""
+    known = [d if d >= 0 and not (i == 0 and symbolic_batch) else -1 for i, d in enumerate(declared)]
+    fits = len(known) == len(computed) and all(d in (-1, c) for d, c in zip(known, computed, strict=True))
+    if declared and not fits:
+        raise ConvertError(
+            f"graph output '{name}' is declared as {list(declared)}, its operators compute {list(computed)}",
+            "correct the declaration or the operators' attributes (onnx.shape_inference.infer_shapes shows the shapes)",
+        )
 
 
 def _ordered(proto: GraphProto, known: set[str]) -> list[NodeProto]:
