@@ -133,6 +133,35 @@ def test_declared_output_shape(batch: int | str, declared: list[int | str], fits
     assert "infer_shapes" in (caught.value.hint or "")
 
 
+@pytest.mark.parametrize("unsigned", [False, True], ids=["s8", "u8"])
+@pytest.mark.parametrize("scale", [1 / 256, 1 / 500, 1 / 600, 1 / 3000, 1e-6, 1e-30, 1e-42])
+@pytest.mark.parametrize("classes", [2, 4])
+def test_softmax_is_right_where_the_table_would_overflow(classes: int, scale: float, unsigned: bool) -> None:
+    """Against the true value: ONNX Runtime's integer kernel gives its zero point there."""
+    net = Net(opset=13, unsigned=unsigned, batch=1)
+    net.output(net.quantize(net.op("Softmax", [net.dq(net.input((8, classes), Q(0.05)))], axis=2), Q(scale, -128)))
+    data = net.random_feeds(1)
+    model = convert(net.model()).model
+    with InferenceSession(model) as session:
+        found = session.run(None, data)[0]
+    x = np.rint(np.clip(data["input1"] / np.float32(0.05), -128, 127)) * np.float64(np.float32(0.05))
+    true = np.exp(x) / np.exp(x).sum(axis=-1, keepdims=True)
+    step = np.float64(np.float32(scale))
+    steps = np.clip(np.rint(true / step), 0, 255)
+    assert np.abs(np.rint(found / step) - steps).max() <= 1
+
+
+@pytest.mark.parametrize("unsigned", [False, True], ids=["s8", "u8"])
+@pytest.mark.parametrize("zero", [-128, -59, 100])
+@pytest.mark.parametrize("scale", [0.9, 0.4, 0.0077, 0.0041])
+def test_softmax_of_one_class(scale: float, zero: int, unsigned: bool) -> None:
+    net = Net(opset=13, unsigned=unsigned, batch=1)
+    net.output(net.quantize(net.op("Softmax", [net.dq(net.input((8, 1), A))], axis=2), Q(scale, zero)))
+    expected, found, exactness = outputs(net)
+    assert exactness == {Exactness.Exact}
+    np.testing.assert_array_equal(expected[0], found[0])
+
+
 def _product(scale: float) -> Net:
     net = Net(batch=1)
     a, b = net.input((4,), Q(scale)), net.input((4,), Q(scale))
