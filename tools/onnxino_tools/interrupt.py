@@ -24,8 +24,8 @@ class Interrupt:
     """Notes a signal that asks the program to end, and raises Interrupted at the next `check`; a second Ctrl-C raises
     at once. A context manager.
 
-    Outside of the main thread, where signals cannot be caught, it does nothing. A signal that was ignored before
-    (nohup) stays ignored.
+    Outside of the main thread, where signals cannot be caught, it does nothing. SIGHUP stays ignored where it was
+    (nohup).
     """
 
     def __init__(self) -> None:
@@ -47,7 +47,7 @@ class Interrupt:
     def __enter__(self) -> Interrupt:
         if threading.current_thread() is threading.main_thread():
             for number in SIGNALS:
-                if signal.getsignal(number) is not signal.SIG_IGN:
+                if number == signal.SIGINT or signal.getsignal(number) is not signal.SIG_IGN:
                     self._before[number] = signal.signal(number, self._handle)
         return self
 
