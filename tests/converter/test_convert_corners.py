@@ -133,6 +133,18 @@ def test_declared_output_shape(batch: int | str, declared: list[int | str], fits
     assert "infer_shapes" in (caught.value.hint or "")
 
 
+def test_declared_shape_of_a_pooling_that_rounds_up() -> None:
+    """The declaration is what onnx.shape_inference says: 4 rows, where ONNX Runtime computes 3."""
+    net = Net(batch=1)
+    x = net.dq(net.input((2, 5, 4), A))
+    attributes = {"kernel_shape": [1, 1], "strides": [2, 1], "pads": [0, 0, 0, 0], "ceil_mode": 1}
+    net.output(net.quantize(net.op("MaxPool", [x], **attributes), A))
+    net.outputs[0] = helper.make_tensor_value_info(net.outputs[0].name, TensorProto.FLOAT, [1, 2, 4, 4])
+    expected, found, _ = outputs(net)
+    assert found[0].shape == (1, 2, 3, 4)
+    np.testing.assert_array_equal(expected[0], found[0])
+
+
 @pytest.mark.parametrize("unsigned", [False, True], ids=["s8", "u8"])
 @pytest.mark.parametrize("scale", [1 / 256, 1 / 500, 1 / 600, 1 / 3000, 1e-6, 1e-30, 1e-42])
 @pytest.mark.parametrize("classes", [2, 4])

@@ -40,7 +40,10 @@ def import_graph(model: ModelProto) -> Graph:
     for node in _ordered(proto, set(context.values)):
         _import_node(context, node, opsets)
     symbolic = any(port.shape[0] == -1 for port in inputs)
-    outputs = [_output(info, context, symbolic) for info in proto.output]
+    if not _rounds_up(proto):
+        for info in proto.output:
+            _check_declared(info, context, symbolic)
+    outputs = [_output(info, context) for info in proto.output]
     return Graph(proto.name, inputs, outputs, context.nodes)
 
 
@@ -118,12 +121,11 @@ def _dimensions(info: ValueInfoProto) -> tuple[Shape, list[str]]:
     return tuple(shape), names
 
 
-def _output(info: ValueInfoProto, context: Context, symbolic_batch: bool) -> PortInfo:
+def _output(info: ValueInfoProto, context: Context) -> PortInfo:
     value = context.values.get(info.name)
     if value is None:
         raise ConvertError(f"graph output '{info.name}' is computed by no node", "python -m onnx.checker FILE")
     shape, names = _dimensions(info)
-    _check_declared(info.name, shape, value.shape, symbolic_batch)
     sizes = tuple(1 if d == -1 else d for d in shape)
     if (
         len(shape) != len(value.shape) or sizes != value.shape
@@ -136,14 +138,23 @@ def _output(info: ValueInfoProto, context: Context, symbolic_batch: bool) -> Por
     return PortInfo(info.name, value, value.dtype, shape, names)
 
 
-def _check_declared(name: str, declared: Shape, computed: Shape, symbolic_batch: bool) -> None:
+def _rounds_up(proto: GraphProto) -> bool:
+    """Whether a pooling has ceil_mode. onnx.shape_inference counts windows behind the image there, ONNX Runtime does
+    not, so what is declared is often wrong."""
+    return any(attribute.name == "ceil_mode" and attribute.i for node in proto.node for attribute in node.attribute)
+
+
+def _check_declared(info: ValueInfoProto, context: Context, symbolic_batch: bool) -> None:
     """Refuses an output whose declared sizes are not the computed ones. No dimensions at all count as undeclared; with
     a symbolic batch the first says nothing."""
+    declared, _ = _dimensions(info)
+    value = context.values.get(info.name)
+    if value is None or not declared:
+        return
     known = [d if d >= 0 and not (i == 0 and symbolic_batch) else -1 for i, d in enumerate(declared)]
-    fits = len(known) == len(computed) and all(d in (-1, c) for d, c in zip(known, computed, strict=True))
-    if declared and not fits:
+    if len(known) != len(value.shape) or any(d not in (-1, c) for d, c in zip(known, value.shape, strict=True)):
         raise ConvertError(
-            f"graph output '{name}' is declared as {list(declared)}, its operators compute {list(computed)}",
+            f"graph output '{info.name}' is declared as {list(declared)}, its operators compute {list(value.shape)}",
             "correct the declaration or the operators' attributes (onnx.shape_inference.infer_shapes shows the shapes)",
         )
 
