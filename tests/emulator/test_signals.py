@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -27,7 +27,7 @@ pytestmark = pytest.mark.skipif(os.name == "nt", reason="Ctrl-C is sent by a sig
 
 
 @contextmanager
-def signalled(number: int, after: float = 0.3) -> Iterator[None]:
+def signalled(number: int, after: float = 0.3) -> Generator[None]:
     timer = threading.Timer(after, os.kill, (os.getpid(), number))
     timer.start()
     try:
