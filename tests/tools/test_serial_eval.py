@@ -27,6 +27,10 @@ KEYS = [
     "latency_ms_p95",
     "link_errors",
     "confusion_matrix",
+    "classes",
+    "model",
+    "data",
+    "ok",
 ]
 Connect = Callable[..., FakeLink]
 
@@ -57,6 +61,10 @@ def test_figures(onnxino: Command, connect: Connect, tiny: Path, tiny_data: Path
         "latency_ms_p95": pytest.approx(11.45),
         "link_errors": 0,
         "confusion_matrix": [[4, 0, 0], [0, 4, 0], [0, 0, 4]],
+        "classes": ["top", "middle", "low"],
+        "model": "tiny",
+        "data": str(tiny_data),
+        "ok": True,
     }
     assert "input: pixel / 255 as float32" in err
     assert link.closed
@@ -234,6 +242,55 @@ def test_the_model_orders_the_classes(onnxino: Command, connect: Connect, tmp_pa
     path.write_bytes(encode(tiny_model(labels=["low", "top", "middle"])))
     _, out, _ = onnxino("serial-eval", "--port", "P", "--model", path, "--data", tiny_data, "--json")
     assert json.loads(out)["confusion_matrix"] == [[0, 0, 4], [4, 0, 0], [0, 4, 0]]
+
+
+def test_some_of_the_models_classes(onnxino: Command, connect: Connect, tmp_path: Path) -> None:
+    connect(FakeLink())
+    model = tmp_path / "m.oxm"
+    model.write_bytes(encode(tiny_model(labels=["low", "top", "middle"])))
+    some = {**tiny_arrays(4), "labels": np.array([0, 1, 0, 1]), "classes": np.array(["low", "top"])}
+    np.savez(tmp_path / "some.npz", **some)
+    _, out, err = onnxino("serial-eval", "--port", "P", "--model", model, "--data", tmp_path / "some.npz", "--json")
+    assert json.loads(out)["classes"] == ["low", "top", "middle"]
+    assert "note:" not in err
+
+
+def test_other_names_than_the_models(onnxino: Command, connect: Connect, tmp_path: Path, tiny_data: Path) -> None:
+    connect(FakeLink())
+    model = tmp_path / "m.oxm"
+    model.write_bytes(encode(tiny_model(labels=["cat", "middle", "dog"])))
+    code, out, err = onnxino("serial-eval", "--port", "P", "--model", model, "--data", tiny_data, "--json")
+    assert (code, json.loads(out)["classes"]) == (0, ["top", "middle", "low"])
+    assert "note: classes 'top', 'low' are not among the model's labels cat, middle, dog; " in err
+
+
+@pytest.mark.parametrize(
+    ("labels", "folders", "message", "hint"),
+    [
+        (["cat", "dog", "cow"], ["cat", "fox"], "class 'fox' is not among the model's labels cat, dog, cow", "rename"),
+        (None, ["cat", "dog"], "has 2 classes, the model has 3 outputs", "MODEL.onnx --labels cat,dog,..."),
+    ],
+)
+def test_folders_of_other_classes(
+    onnxino: Command,
+    connect: Connect,
+    tmp_path: Path,
+    labels: list[str] | None,
+    folders: list[str],
+    message: str,
+    hint: str,
+) -> None:
+    image = pytest.importorskip("PIL.Image")
+    link = connect(FakeLink())
+    model = tmp_path / "m.oxm"
+    model.write_bytes(encode(tiny_model(labels=labels)))
+    for name in folders:
+        (tmp_path / "data" / name).mkdir(parents=True)
+        image.new("L", (4, 4)).save(tmp_path / "data" / name / "0.png")
+    code, out, err = onnxino("serial-eval", "--port", "P", "--model", model, "--data", tmp_path / "data")
+    assert (code, out, link.count) == (1, "", 0)
+    assert message in err
+    assert hint in err.split("hint: ")[1]
 
 
 @pytest.mark.parametrize(

@@ -91,6 +91,11 @@ def size(count: int) -> str:
     return f"{count:,} bytes" if count < 10_240 else f"{count:,} bytes ({count / 1024:.1f} KB)"
 
 
+def counted(count: int, noun: str) -> str:
+    """1 image, 1,000 images."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
 class Progress:
     """A progress bar with rate and time left on stderr; silent where it is no terminal. A context manager."""
 

@@ -92,7 +92,7 @@ def measure(link: DeviceLink, evaluator: Evaluator, *, save: str | None, as_json
 
             try:
                 save_arrays(Path(save), evaluator.session, result)
-                ui.talk(f"saved: {result.images:,} images in {save}")
+                ui.talk(f"saved: {ui.counted(result.images, 'image')} in {save}")
             except InputError as e:  # the report is still worth seeing
                 failure = failure or e
     if as_json:
