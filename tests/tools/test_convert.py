@@ -154,6 +154,39 @@ def test_doctor(onnxino: Command) -> None:
     }
 
 
+def test_doctor_without_the_emulator(onnxino: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    there = doctor.importlib.util.find_spec
+    monkeypatch.setattr(doctor.importlib.util, "find_spec", lambda name: None if name == "unicorn" else there(name))
+    code, _, err = onnxino("doctor")
+    assert code == 0
+    assert "convert, info, run, and serial-eval with a board work" in err
+    assert err.endswith("next: pip install 'onnxino[emulator]'\n")
+
+
+def test_what_comes_next(onnxino: Command, tmp_path: Path) -> None:
+    _, _, err = onnxino("convert", DIGITS, "-o", tmp_path, "--name", "n")
+    assert f"serial-eval --port emulator --model {tmp_path / 'n.oxm'} --data DATA" in err
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("", "is a folder\nhint: info takes a model file"),
+        ("bad.png", "bad.png' is neither .oxm nor .onnx nor a serial port\nhint: "),
+        ("m.tflite", "is a TensorFlow Lite model, not ONNX"),
+        ("cut.oxm", "is truncated: it has 100 bytes, its header says"),
+    ],
+)
+def test_info_of_what_is_no_model(onnxino: Command, tmp_path: Path, tiny: Path, name: str, message: str) -> None:
+    (tmp_path / "bad.png").write_text("text")
+    (tmp_path / "m.tflite").write_bytes(b"\x1c\0\0\0TFL3")
+    (tmp_path / "cut.oxm").write_bytes(tiny.read_bytes()[:100])
+    code, out, err = onnxino("info", tmp_path / name)
+    assert (code, out) == (1, "")
+    assert message in err
+    assert "hint: " in err
+
+
 def test_doctor_of_a_poor_computer(onnxino: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(doctor.importlib.util, "find_spec", lambda name: None)
     code, out, err = onnxino("doctor")

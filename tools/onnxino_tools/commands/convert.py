@@ -7,6 +7,7 @@ the quantization of inputs and outputs as macros) and NAME.report.json (work, si
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -52,7 +53,9 @@ def run(args: Namespace) -> int:
         for line in summary(converted.report):
             ui.out(line)
         ui.out(f"  wrote             {', '.join(file for file, _ in files)} to {folder}")
-        ui.talk(f"next: onnxino run {folder / files[0][0]} IMAGE   or   onnxino serial-eval --port emulator ...")
+        oxm = shlex.quote(str(folder / files[0][0]))
+        ui.talk(f"next: onnxino run {oxm} IMAGE")
+        ui.talk(f"or:   onnxino serial-eval --port emulator --model {oxm} --data DATA")
     return 0
 
 

@@ -55,8 +55,19 @@ def run(args: Namespace) -> int:
     if failed:
         ui.error("something that Onnxino needs is missing", "see the lines marked !!")
     else:
-        ui.talk("all that is needed is there; next: onnxino demo")
+        ui.talk(following(findings))
     return int(failed)
+
+
+def following(findings: list[Finding]) -> str:
+    """What to do next: the demo, or what it needs first."""
+    missing = next((f for f in findings if f.topic == "extra emulator" and f.state != "ok"), None)
+    if missing is None:
+        return "all that is needed is there; next: onnxino demo"
+    return (
+        "convert, info, run, and serial-eval with a board work; the emulated board (demo, emulate) needs its extra\n"
+        f"next: {missing.hint}"
+    )
 
 
 def python() -> Finding:

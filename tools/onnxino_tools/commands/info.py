@@ -8,6 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from onnxino.errors import InputError
 from onnxino_tools import arguments, ui
 
 if TYPE_CHECKING:
@@ -23,6 +24,10 @@ def add_arguments(parser: arguments.Parser) -> None:
 
 def run(args: Namespace) -> int:
     path = Path(args.target)
+    if path.is_dir():
+        raise InputError(f"'{path}' is a folder", "info takes a model file (.oxm or .onnx) or a serial port")
+    if path.is_file() and path.suffix not in ("", ".oxm", ".onnx"):
+        _refuse_unknown(path)
     facts = of_model(path) if path.is_file() or path.suffix in (".oxm", ".onnx") else of_device(args.target)
     if args.json:
         ui.out_json(facts)
@@ -30,6 +35,16 @@ def run(args: Namespace) -> int:
     for line in ui.table([(name.replace("_", " "), _text(value)) for name, value in facts.items()]):
         ui.out(line)
     return 0
+
+
+def _refuse_unknown(path: Path) -> None:
+    """Raises InputError for a file that is no model by its name; models of other kinds are explained by convert."""
+    from onnxino_converter.importer.source import FOREIGN
+
+    if path.suffix.lower() not in (*FOREIGN, ".onnx"):
+        raise InputError(
+            f"'{path}' is neither .oxm nor .onnx nor a serial port", "onnxino convert model.onnx makes a .oxm"
+        )
 
 
 def of_model(path: Path) -> dict[str, object]:
