@@ -58,12 +58,12 @@ $(VENV)/.created:
 	@touch $@
 
 $(VENV)/.demo: pyproject.toml | $(VENV)/.created
-	@echo "installing Onnxino into $(VENV) ..." >&2
+	@echo "installing Onnxino into $(VENV), about a minute the first time ..." >&2
 	@$(INSTALL) '.[emulator,images,toolchain,verify]'
 	@touch $@
 
 $(VENV)/.test: pyproject.toml | $(VENV)/.created
-	@echo "installing Onnxino and its test tools into $(VENV) ..." >&2
+	@echo "installing Onnxino and its test tools into $(VENV), about a minute the first time ..." >&2
 	@$(INSTALL) '.[test]'
 	@touch $@ $(VENV)/.demo
 
