@@ -6,7 +6,7 @@ JOBS ?= 2
 INSTALL = $(BIN)/python -m pip install -qq --disable-pip-version-check --editable
 C_FILES = $(shell git ls-files '*.c' '*.h')
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint fresh generate firmware format dist wheel-test clean
+.PHONY: help demo test conformance fuzz-c check lint fresh generate firmware format dist wheel-test clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## /  make \1 # /p' $(MAKEFILE_LIST) | awk -F' # ' '{printf "%-20s %s\n", $$1, $$2}'
@@ -16,6 +16,15 @@ demo: $(VENV)/.demo ## the whole path: convert, build, load into the emulated bo
 
 test: $(VENV)/.test ## all tests
 	@$(BIN)/python -m pytest -n $(JOBS) -q
+
+conformance: $(VENV)/.test ## 64 random inputs and every real test image on each model, all backends and ONNX Runtime (long)
+	ONNXINO_CONFORMANCE=full $(BIN)/python -m pytest -n $(JOBS) -q tests/conformance
+
+fuzz-c: $(VENV)/.test ## two minutes of libFuzzer on the model loader in C (needs clang)
+	PYTHONPATH=. $(BIN)/python tests/engine/engine_models.py build/fuzz/corpus
+	clang -std=gnu11 -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -ffp-contract=off \
+	  -Iruntime/onnxino tests/engine/fuzz_model.c runtime/onnxino/engine/*.c runtime/onnxino/ops/*.c -o build/fuzz/fuzz_model
+	build/fuzz/fuzz_model -max_total_time=120 -timeout=20 -max_len=8192 build/fuzz/corpus
 
 check: lint fresh $(VENV)/.dev ## style, types, generated files, and all tests with their coverage
 	$(BIN)/python -m pytest -n $(JOBS) -q --cov --cov-report=term:skip-covered
