@@ -19,6 +19,8 @@ OPSET_MIN, OPSET_MAX = 10, 25
 RANK_MAX = 6
 _KEPT = {"QuantizeLinear", "DequantizeLinear"}  # never computed ahead: fusing needs their parameters
 
+_CHECKER_HINT = "python -c \"import onnx; onnx.checker.check_model('MODEL.onnx')\""
+
 
 def import_graph(model: ModelProto) -> Graph:
     """The IR of a model. Raises ConvertError for what is not valid or not supported."""
@@ -70,7 +72,7 @@ def _constant(tensor: TensorProto) -> Value:
         array: Any = numpy_helper.to_array(tensor)
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ConvertError(f"initializer '{tensor.name}' is damaged: {reason}", "python -m onnx.checker FILE") from None
+        raise ConvertError(f"initializer '{tensor.name}' is damaged: {reason}", _CHECKER_HINT) from None
     return Value(tensor.name, tuple(array.shape), array.dtype, array)
 
 
@@ -124,7 +126,7 @@ def _dimensions(info: ValueInfoProto) -> tuple[Shape, list[str]]:
 def _output(info: ValueInfoProto, context: Context) -> PortInfo:
     value = context.values.get(info.name)
     if value is None:
-        raise ConvertError(f"graph output '{info.name}' is computed by no node", "python -m onnx.checker FILE")
+        raise ConvertError(f"graph output '{info.name}' is computed by no node", _CHECKER_HINT)
     shape, names = _dimensions(info)
     sizes = tuple(1 if d == -1 else d for d in shape)
     if (
@@ -166,9 +168,7 @@ def _ordered(proto: GraphProto, known: set[str]) -> list[NodeProto]:
     for node in proto.node:
         for name in node.output:
             if name and (name in made or name in known):
-                raise ConvertError(
-                    f"tensor '{name}' is defined twice (again by {_label(node)})", "python -m onnx.checker FILE"
-                )
+                raise ConvertError(f"tensor '{name}' is defined twice (again by {_label(node)})", _CHECKER_HINT)
             if name:
                 made[name] = node
     ordered: list[NodeProto] = []
@@ -187,7 +187,7 @@ def _ordered(proto: GraphProto, known: set[str]) -> list[NodeProto]:
             if missing:
                 raise ConvertError(
                     f"{_label(node)} reads '{missing[0]}', which is no input, no initializer and no node's output",
-                    "python -m onnx.checker FILE",
+                    _CHECKER_HINT,
                 )
             raise ConvertError(
                 f"{_label(node)} is part of a cycle: it reads what is computed from its own output", None
