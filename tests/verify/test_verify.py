@@ -155,3 +155,25 @@ def test_a_model_that_onnxruntime_refuses_gets_its_reason() -> None:
     )
     with pytest.raises(OnnxinoError, match=r"ONNX Runtime refuses this model: .*NoSuchOperator"):
         Oracle(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8))
+
+
+def test_a_transpose_that_onnx_runtime_moves_is_no_difference() -> None:
+    """It computes the QLinearAdd before the model's own Transpose, on a tensor with other axes."""
+    constants = [numpy_helper.from_array(np.float32(0.02), "s"), numpy_helper.from_array(np.uint8(128), "z")]
+    parameters = ["s", "z"]
+    nodes = [
+        helper.make_node("QuantizeLinear", ["x", *parameters], ["q"]),
+        helper.make_node("Transpose", ["q"], ["t"], perm=[0, 3, 2, 1]),
+        helper.make_node(
+            "QLinearAdd", ["t", *parameters, "t", *parameters, *parameters], ["a"], domain="com.microsoft"
+        ),
+        helper.make_node("DequantizeLinear", ["a", *parameters], ["y"]),
+    ]
+    x, y = (helper.make_tensor_value_info(name, TensorProto.FLOAT, s) for name, s in (("x", [1, 2, 2, 1]), ("y", None)))
+    imports = [helper.make_opsetid("", 17), helper.make_opsetid("com.microsoft", 1)]
+    model = helper.make_model(helper.make_graph(nodes, "g", [x], [y], constants), opset_imports=imports, ir_version=8)
+    feeds = {"x": np.random.default_rng(0).uniform(-2, 2, (4, 2, 2, 1)).astype(np.float32)}
+    report, _ = verify(model, convert(model, name="turned").model, feeds, ["numpy"])
+    assert report.kept
+    assert [o.bytes_different for o in report.operators] == [0]
+    assert report.backends["numpy"].bytes_different == 0

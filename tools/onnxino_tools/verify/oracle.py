@@ -125,6 +125,7 @@ class Oracle:
 
     def __init__(self, model: ModelProto) -> None:
         self.model = _named(model)
+        self._turns = _has_odd_transposes(self.model.graph)
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "rewritten.onnx"
             self.session, self.precision = self._open(path)
@@ -201,6 +202,11 @@ class Oracle:
                     continue
                 output = node.output[0]
                 moved = output == name or _attribute(node, "channels_last") == 1
+                back = producers.get(tensor)
+                if back is not None and back.op_type == "Transpose" and back.input[0] == output:
+                    output, moved = tensor, False  # moved, and turned back under its own name
+                elif output == name and _attribute(node, "channels_last") != 1 and self._turns:
+                    return None  # moved past one of the model's own Transposes: its axes are unknown
                 source = node
                 if node.op_type == "QuantizeLinear":
                     while source.input[0] in producers and (source is node or source.op_type in MOVES):
@@ -215,6 +221,12 @@ def load(path: Path) -> ModelProto:
 
     model: ModelProto = onnx.load(str(path))  # pyright: ignore[reportUnknownMemberType]
     return model
+
+
+def _has_odd_transposes(graph: GraphProto) -> bool:
+    """Whether the model has Transposes that do more than bring channels to the end or back."""
+    perms = [tuple(a.ints) for node in graph.node if node.op_type == "Transpose" for a in node.attribute]
+    return any(perm not in ((0, 2, 3, 1), (0, 3, 1, 2)) for perm in perms)
 
 
 def _attribute(node: NodeProto, name: str) -> int:
