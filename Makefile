@@ -6,7 +6,7 @@ JOBS ?= 2
 INSTALL = $(BIN)/python -m pip install -qq --disable-pip-version-check --editable
 C_FILES = $(shell git ls-files '*.c' '*.h')
 .DEFAULT_GOAL := help
-.PHONY: help demo test fuzz-graphs float-errors check lint fresh generate firmware format dist wheel-test clean
+.PHONY: help demo test conformance fuzz-c fuzz-graphs float-errors check lint fresh generate firmware format dist wheel-test clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## /  make \1 # /p' $(MAKEFILE_LIST) | awk -F' # ' '{printf "%-20s %s\n", $$1, $$2}'
@@ -16,6 +16,15 @@ demo: $(VENV)/.demo ## the whole path: convert, build, load into the emulated bo
 
 test: $(VENV)/.test ## all tests
 	@$(BIN)/python -m pytest -n $(JOBS) -q
+
+conformance: $(VENV)/.test ## 64 random inputs and every real test image on each model, all backends and ONNX Runtime (long)
+	ONNXINO_CONFORMANCE=full $(BIN)/python -m pytest -n $(JOBS) -q tests/conformance
+
+fuzz-c: $(VENV)/.test ## two minutes of libFuzzer on the model loader in C (needs clang)
+	PYTHONPATH=. $(BIN)/python tests/engine/engine_models.py build/fuzz/corpus
+	clang -std=gnu11 -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -ffp-contract=off \
+	  -Iruntime/onnxino tests/engine/fuzz_model.c runtime/onnxino/engine/*.c runtime/onnxino/ops/*.c -o build/fuzz/fuzz_model
+	build/fuzz/fuzz_model -max_total_time=120 -timeout=20 -max_len=8192 build/fuzz/corpus
 
 float-errors: $(VENV)/.test ## the errors of exp, log, tanh and erf over all float32 values (minutes)
 	@ONNXINO_FLOAT_ERRORS=full $(BIN)/python -m pytest -q -rP tests/engine/test_float_math.py -k test_errors
@@ -66,12 +75,12 @@ $(VENV)/.created:
 	@touch $@
 
 $(VENV)/.demo: pyproject.toml | $(VENV)/.created
-	@echo "installing Onnxino into $(VENV) ..." >&2
+	@echo "installing Onnxino into $(VENV), about a minute the first time ..." >&2
 	@$(INSTALL) '.[emulator,images,toolchain,verify]'
 	@touch $@
 
 $(VENV)/.test: pyproject.toml | $(VENV)/.created
-	@echo "installing Onnxino and its test tools into $(VENV) ..." >&2
+	@echo "installing Onnxino and its test tools into $(VENV), about a minute the first time ..." >&2
 	@$(INSTALL) '.[test]'
 	@touch $@ $(VENV)/.demo
 

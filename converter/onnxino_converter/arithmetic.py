@@ -69,17 +69,22 @@ def fma(a: Any, b: Any, c: Any) -> Floats:
     return rounded.astype(F32).reshape(np.shape(product + addend))
 
 
-def softmax_table(x_scale: float, length: int) -> Floats:
-    """t[i] = exp((i - 255 + B) * x_scale), B = max(0, ln(FLT_MAX / length) - 5) / x_scale."""
+def softmax_table(x_scale: float, length: int, factor: float = 1.0) -> Floats:
+    """t[i] = exp((i - 255 + B) * x_scale), B = max(0, ln(FLT_MAX / length) - 5) / x_scale.
+
+    With a factor, B is lowered where the largest exponential times that factor would overflow; 1 leaves B alone.
+    """
     largest = np.finfo(F32).max
     scale = float(F32(x_scale))
-    room = max(0.0, math.log(float(F32(largest / F32(length)))) - 5.0)
+    room = math.log(float(F32(largest / F32(length)))) - 5.0
+    room = max(0.0, min(room, math.log(float(largest) / factor) - 0.01))
     # math.exp, because NumPy's own differs in the last bit between processors
     with np.errstate(under="ignore"):
         return np.asarray([math.exp((i - 255 + room / scale) * scale) for i in range(256)], np.float64).astype(F32)
 
 
 def softmax_factor(y_scale: float, whole: bool) -> float:
-    """1 / y_scale; ONNX Runtime's integer kernel takes the next smaller integer of it."""
-    factor = F32(1.0) / F32(y_scale)
+    """1 / y_scale, at most the largest float32; ONNX Runtime's integer kernel takes the next smaller integer of it."""
+    with np.errstate(over="ignore"):
+        factor = np.minimum(F32(1.0) / F32(y_scale), np.finfo(F32).max)
     return float(np.floor(factor) if whole else factor)

@@ -66,6 +66,8 @@ class _Builder:
 def build_model(graph: Graph, name: str, metadata: Metadata | None, provenance: Provenance) -> Model:
     """The complete model with its memory plan."""
     builder = _Builder()
+    for port in (*graph.inputs, *graph.outputs):
+        _check_port(port)
     inputs = [_port(port, builder.add(port.value)) for port in graph.inputs]
     operators: list[Operator] = []
     for node in graph.nodes:
@@ -100,6 +102,15 @@ def _operator(builder: _Builder, node: Node) -> Operator:
         scratch_size=0,
         exactness=Exactness(lowered.exactness),
     )
+
+
+def _check_port(port: PortInfo) -> None:
+    """Raises RuntimeError where a pass has lost a float port's scale (of an int8 tensor): every value would be wrong, silently."""
+    q, found = port.quantization, port.value.quantization
+    if port.dtype != np.float32 or (port.value.dtype == np.float32 and q is None):
+        return
+    if q is None or found is None or not found.same_mapping(q):
+        raise RuntimeError(f"internal error: port '{port.name}' was resolved as {q}, its tensor says {found}")
 
 
 def _port(port: PortInfo, tensor: int) -> Port:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,10 +33,10 @@ class Converted:
     """What a conversion gives: `model` is the .oxm file; `report` holds plain integers and strings."""
 
     name: str
-    model: bytes
+    model: bytes = field(repr=False)
     report: dict[str, Any]
-    c_source: str
-    c_header: str
+    c_source: str = field(repr=False)
+    c_header: str = field(repr=False)
 
 
 def convert(

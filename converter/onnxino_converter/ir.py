@@ -51,6 +51,7 @@ class Value:
     constant: Array | None = None
     quantization: Quantization | None = None
     unsigned_in_ort: bool = False  # int8, but ONNX Runtime on x86-64 computes it as uint8 (passes/mark_pairs.py)
+    read_by_dead: bool = False  # by a node that leads to no output; ONNX Runtime counts it among the readers
     perm: tuple[int, ...] | None = None  # axis i is axis perm[i] of the ONNX tensor of this name; None: the same order
 
     @property
@@ -170,14 +171,17 @@ class Graph:
     def new_constant(self, wanted: str, array: Array, quantization: Quantization | None = None) -> Value:
         return Value(self.unique_name(wanted), array.shape, array.dtype, array, quantization)
 
-    def remove_dead(self) -> bool:
-        """Drop nodes of which no output is read."""
+    def remove_dead(self, remember: bool = False) -> bool:
+        """Drop nodes of which no output is read. With `remember`, what they read is marked `read_by_dead`."""
         alive = self.output_values()
         kept: list[Node] = []
         for node in reversed(self.nodes):
             if any(value in alive for value in node.outputs):
                 kept.append(node)
                 alive.update(node.present)
+            elif remember:
+                for value in node.present:
+                    value.read_by_dead = True
         changed = len(kept) != len(self.nodes)
         self.nodes = kept[::-1]
         return changed

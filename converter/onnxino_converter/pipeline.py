@@ -18,6 +18,7 @@ from onnxino_converter.passes.fuse_float import fuse_float
 from onnxino_converter.passes.fuse_qdq import fuse_qdq
 from onnxino_converter.passes.fuse_qoperator import fuse_qoperator
 from onnxino_converter.passes.integer_movement import integer_movement
+from onnxino_converter.passes.keep_quantization import keep_quantization
 from onnxino_converter.passes.mark_pairs import mark_pairs
 from onnxino_converter.passes.merge_duplicates import merge_duplicates
 from onnxino_converter.passes.merge_movement import merge_movement
@@ -30,8 +31,8 @@ from onnxino_converter.passes.to_nhwc import to_nhwc
 
 Pass = Callable[[Graph], bool]
 
+CLEAN: tuple[Pass, ...] = (fold_constants, merge_duplicates)
 IMPORT: tuple[Pass, ...] = (
-    fold_constants,
     fold_batch_norm,
     merge_duplicates,
     even_channels,
@@ -74,7 +75,9 @@ def is_quantized(graph: Graph) -> bool:
 
 def run_passes(graph: Graph) -> None:
     """Fuse and lay out a graph in place. Raises ConvertError for what cannot run on the device."""
-    graph.remove_dead()
+    for one in CLEAN:
+        one(graph)
+    graph.remove_dead(remember=True)
     for one in (*IMPORT, *FUSE):
         one(graph)
     to_nhwc(graph)
@@ -83,3 +86,4 @@ def run_passes(graph: Graph) -> None:
         if not any(changed):
             break
     graph.remove_dead()
+    keep_quantization(graph)

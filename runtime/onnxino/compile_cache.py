@@ -27,7 +27,7 @@ class CompileError(OnnxinoError):
 
 
 def cache_dir() -> Path:
-    """$ONNXINO_CACHE_DIR, else the user's cache folder (made when missing)."""
+    """$ONNXINO_CACHE_DIR, else the user's cache folder (made when missing). Raises CompileError where it cannot be."""
     chosen = os.environ.get("ONNXINO_CACHE_DIR")
     if chosen:
         path = Path(chosen)
@@ -35,8 +35,18 @@ def cache_dir() -> Path:
         path = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local") / "onnxino" / "cache"
     else:
         path = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "onnxino"
-    path.mkdir(parents=True, exist_ok=True)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _unusable(path, error) from error
     return path
+
+
+def _unusable(path: Path, error: OSError) -> CompileError:
+    return CompileError(
+        f"the folder for compiled code '{path}' cannot be written: {error.strerror or error}",
+        "set the environment variable ONNXINO_CACHE_DIR to a folder that can be",
+    )
 
 
 def find_compiler() -> list[str] | None:
@@ -58,7 +68,7 @@ def shared_library(
 ) -> Path:
     """Path of the shared library made of `sources` with `options`; `depends` are headers whose change compiles anew.
 
-    Raises CompileError with the compiler's first words when it fails, or when there is no compiler.
+    Raises CompileError with the compiler's first words when it fails, when there is no compiler, or no folder to write.
     """
     compiler = find_compiler()
     if compiler is None:
@@ -71,7 +81,11 @@ def shared_library(
     target = cache_dir() / f"{name}-{key.hexdigest()[:16]}{suffix}"
     if target.exists():
         return target
-    with tempfile.TemporaryDirectory(dir=target.parent) as folder:
+    try:
+        scratch = tempfile.TemporaryDirectory(dir=target.parent)
+    except OSError as error:
+        raise _unusable(target.parent, error) from error
+    with scratch as folder:
         made = Path(folder) / target.name
         position = [] if sys.platform == "win32" else ["-fPIC"]
         command = [*compiler, "-shared", *position, *options, "-o", str(made), *(str(path) for path in sources)]

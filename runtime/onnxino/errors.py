@@ -8,12 +8,25 @@ from __future__ import annotations
 
 
 class OnnxinoError(Exception):
-    """Base of all errors for a user's mistake. `hint` says what to do about it, or is None."""
+    """Base of all errors for a user's mistake. `hint` says what to do about it, or is None; tracebacks show it too."""
 
     def __init__(self, message: str, hint: str | None = None) -> None:
         super().__init__(message)
         self.message = message
+        self._hint: str | None = None
         self.hint = hint
+
+    @property
+    def hint(self) -> str | None:
+        """What to do about it; also a note of the exception, which is what a notebook shows."""
+        return self._hint
+
+    @hint.setter
+    def hint(self, hint: str | None) -> None:
+        self.__notes__ = [note for note in getattr(self, "__notes__", []) if note != f"hint: {self._hint}"]
+        self._hint = hint
+        if hint is not None:
+            self.add_note(f"hint: {hint}")
 
 
 class ModelError(OnnxinoError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ _TYPES: dict[ElementType, tuple[str, type[np.generic]]] = {
     ElementType.Float32: ("tensor(float)", np.float32),
     ElementType.Int64: ("tensor(int64)", np.int64),
 }
+_MOST_AXES = 6  # orders of more axes are not tried for a hint
 _SIGN = np.uint8(0x80)  # an ONNX uint8 value is the device's int8 value + 128: the same byte but for this bit
 
 
@@ -52,10 +54,19 @@ class InferenceSession:
 
     model: path of a .oxm file, its bytes, or path of a .onnx file, which is converted in memory.
     backend: "numpy" (the reference), "c" (this host), "emulator" (the board's firmware in this process), or a port.
-    Raises OnnxinoError: ModelError, ConvertError, LinkError, MissingExtraError.
+    providers, sess_options: accepted and ignored, for code that was written for ONNX Runtime; `backend` says where the
+    model runs.
+    Raises OnnxinoError: ModelError, ConvertError, InputError (no such backend), LinkError, MissingExtraError.
     """
 
-    def __init__(self, model: str | os.PathLike[str] | bytes, backend: str = "numpy") -> None:
+    def __init__(
+        self,
+        model: str | os.PathLike[str] | bytes,
+        backend: str = "numpy",
+        *,
+        providers: object = None,
+        sess_options: object = None,
+    ) -> None:
         data, where = _read(model)
         self._model: Model = parse_model(data, where)
         self._backend: Backend = open_backend(backend, self._model, data)
@@ -104,6 +115,7 @@ class InferenceSession:
         intermediates: returns RunResult(outputs, intermediates) instead.
         Raises InputError for names, types or shapes that do not fit.
         """
+        _check_arguments(output_names, feeds, self._model.inputs[0].name)
         ports = self._outputs(output_names)
         inputs = self._to_tensors(feeds)
         if not intermediates:
@@ -146,7 +158,8 @@ class InferenceSession:
         for name in names or []:
             if name not in ports:
                 raise InputError(f"there is no output '{name}'", f"the model has {_names(ports)}")
-        return [ports[name] for name in names] if names else list(ports.values())
+        # Not the dict's values: a graph may list an output twice, and ONNX Runtime then returns it twice.
+        return [ports[name] for name in names] if names else list(self._model.outputs)
 
     def _to_tensors(self, feeds: Mapping[str, Array]) -> list[Array]:
         ports = {port.name: port for port in self._model.inputs}
@@ -252,6 +265,20 @@ def _tensor_to_onnx(tensor: Tensor, array: Array) -> Array:
     return _merge_batch(result, shape)
 
 
+def _check_arguments(output_names: object, feeds: object, name: str) -> None:
+    """What ONNX Runtime's users get wrong most. Raises InputError."""
+    if isinstance(output_names, str):
+        raise InputError(f"output_names is the text '{output_names}', expected a list", f"['{output_names}']")
+    if output_names is not None and not isinstance(output_names, Sequence):
+        found = type(output_names).__name__
+        raise InputError(f"output_names is of type {found}, expected a list of names or None", "None gives all outputs")
+    if not isinstance(feeds, Mapping):
+        raise InputError(
+            f"feeds must be a dict {{'{name}': array}}, found {type(feeds).__name__}",
+            f"session.run(None, {{'{name}': array}})",
+        )
+
+
 def _check_feed(port: Port, array: Array) -> int:
     """Returns the batch of an array given for an input."""
     name, dtype = _TYPES[port.type]
@@ -262,17 +289,35 @@ def _check_feed(port: Port, array: Array) -> int:
         )
     shape = [int(d) for d in port.shape]
     free = bool(shape) and shape[0] in (1, -1)
-    fits = len(array.shape) == len(shape) and all(
-        found == max(1, wanted) or (axis == 0 and free and found >= 1)
-        for axis, (found, wanted) in enumerate(zip(array.shape, shape, strict=True))
-    )
-    if not fits:
+    if not _fits(array.shape, shape, free):
         wanted = _describe(port).shape
-        hint = "the first dimension is the batch: 1 or more" if free else "this model takes no batch"
-        if len(array.shape) == len(shape) - 1:
-            hint = "one dimension is missing; for a single sample: array[np.newaxis]"
+        hint = _reordered(array.shape, shape, free)
+        hint = hint or ("the first dimension is the batch: 1 or more" if free else "this model takes no batch")
         raise InputError(f"input '{port.name}' has shape {list(array.shape)}, expected {wanted}", hint)
     return array.shape[0] if free else 1
+
+
+def _fits(found: tuple[int, ...], wanted: list[int], free: bool) -> bool:
+    return len(found) == len(wanted) and all(
+        f == max(1, w) or (axis == 0 and free and f >= 1) for axis, (f, w) in enumerate(zip(found, wanted, strict=True))
+    )
+
+
+def _reordered(found: tuple[int, ...], wanted: list[int], free: bool) -> str | None:
+    """The hint for an array that has its axes in another order (NHWC for NCHW), or no batch dimension."""
+    single = len(found) == len(wanted) - 1
+    if single and (_fits((1, *found), wanted, free) or len(found) > _MOST_AXES):
+        return "one dimension is missing; for a single sample: array[np.newaxis]"
+    if len(found) > _MOST_AXES:
+        return None
+    for order in itertools.permutations(range(len(found))):  # those that keep most axes in order come first
+        shape = tuple(found[axis] for axis in order)
+        axes = ", ".join(map(str, order))
+        if single and _fits((1, *shape), wanted, free):
+            return f"for a single sample with its axes in another order: array.transpose({axes})[np.newaxis]"
+        if _fits(shape, wanted, free) and (not free or order[0] == 0):
+            return f"the axes are in another order: array.transpose({axes})"
+    return "one dimension is missing; for a single sample: array[np.newaxis]" if single else None
 
 
 def _describe(port: Port) -> NodeArg:

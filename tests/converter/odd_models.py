@@ -281,10 +281,12 @@ ODD: dict[str, Odd] = {
     "no nodes": Odd(changed(lambda m: m.graph.ClearField("node")), ("no nodes",)),
     "no outputs": Odd(changed(lambda m: m.graph.ClearField("output")), ("no outputs",)),
     "unknown output": Odd(changed(lambda m: setattr(m.graph.output[0], "name", "y")), ("'y'", "computed by no node")),
-    "missing initializer": Odd(changed(_drop_initializer), ("(DequantizeLinear)", "no initializer"), "onnx.checker"),
-    "damaged initializer": Odd(changed(_damaged), ("initializer", "damaged"), "onnx.checker"),
+    "missing initializer": Odd(
+        changed(_drop_initializer), ("(DequantizeLinear)", "no initializer"), "checker.check_model("
+    ),
+    "damaged initializer": Odd(changed(_damaged), ("initializer", "damaged"), "checker.check_model("),
     "sparse initializer": Odd(changed(_sparse), ("'sparse'", "sparse")),
-    "defined twice": Odd(changed(_twice), ("defined twice",), "onnx.checker"),
+    "defined twice": Odd(changed(_twice), ("defined twice",), "checker.check_model("),
     "cycle": Odd(changed(_cycle), ("cycle",)),
     "unsupported": Odd(_custom("", "Einsum"), ("(Einsum)", "not supported", "Conv", "GlobalAveragePool")),
     "unsupported, no name": Odd(changed(_unnamed), ("node Einsum that makes 'conv",)),

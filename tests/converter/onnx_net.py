@@ -123,7 +123,7 @@ class Net:
         return made
 
 
-def ort_session(model: ModelProto, save: str | None = None) -> Any:
+def ort_session(model: ModelProto, save: str | None = None, optimize: bool = True) -> Any:
     """A session of the oracle. The precise option is left out where ONNX Runtime cannot load the model with it
     (QOperator int8); machines with VNNI compute the same without."""
     import onnxruntime
@@ -136,6 +136,8 @@ def ort_session(model: ModelProto, save: str | None = None) -> Any:
         options.intra_op_num_threads = 1
         if precise:
             options.add_session_config_entry("session.x64quantprecision", "1")
+        if not optimize:
+            options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
         if save is not None:
             options.optimized_model_filepath = save
         try:

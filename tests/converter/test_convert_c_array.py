@@ -34,6 +34,12 @@ def test_array_holds_the_model() -> None:
     assert f"#define TOY_ARENA_SIZE {converted.report['arena_bytes']}u" in converted.c_header
 
 
+def test_repr_leaves_the_bytes_out() -> None:
+    text = repr(made())
+    assert text.startswith("Converted(name='toy', report={")
+    assert not {"model=b", "c_source", "c_header"} & set(re.findall(r"model=b|c_source|c_header", text))
+
+
 def test_ports_are_described() -> None:
     net = Net(batch="batch")
     conv(net, False, shape=(3, 8, 6))

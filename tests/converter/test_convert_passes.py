@@ -9,7 +9,8 @@ import pytest
 from onnx_net import Net, Q
 from patterns import conv
 
-from onnxino.schema.model import Exactness
+from onnxino.schema.model import Exactness, Provenance
+from onnxino_converter.build_model import build_model
 from onnxino_converter.fuse.operands import activation_bounds
 from onnxino_converter.importer import import_graph
 from onnxino_converter.ir import Graph, Node, PortInfo, Quantization, Value
@@ -21,6 +22,7 @@ from onnxino_converter.passes.fold_into_dense import fold_into_dense
 from onnxino_converter.passes.fuse_qdq import fuse_qdq
 from onnxino_converter.passes.fuse_qoperator import fuse_qoperator
 from onnxino_converter.passes.integer_movement import integer_movement
+from onnxino_converter.passes.keep_quantization import keep_quantization
 from onnxino_converter.passes.mark_pairs import mark_pairs
 from onnxino_converter.passes.merge_duplicates import merge_duplicates
 from onnxino_converter.passes.merge_movement import merge_movement
@@ -128,6 +130,18 @@ def test_mark_pairs_marks_tensors_with_one_reader() -> None:
     marks = {node.output.name: node.output.unsigned_in_ort for node in made.nodes if node.op == "QuantizeLinear"}
     assert list(marks.values()) == [True, False, True]
     assert marks[first.name] is False
+
+
+def test_readers_that_lead_to_no_output_count() -> None:
+    net = Net()
+    x = net.input((2, 2), Q(0.1))
+    real = net.dq(x)
+    net.output(net.quantize(net.op("Softmax", [real]), Q(0.01)))
+    net.op("Sigmoid", [real])
+    made = imported(net)
+    assert made.remove_dead(remember=True)
+    mark_pairs(made)
+    assert [n.output.unsigned_in_ort for n in made.nodes if n.op == "QuantizeLinear"] == [False, True]
 
 
 def test_mark_pairs_leaves_graph_outputs_alone() -> None:
@@ -249,6 +263,30 @@ def test_an_output_read_with_other_parameters_is_a_view() -> None:
     assert ops(made) == ["Lookup", "Reshape"]
     assert made.nodes[0].output.quantization == Quantization(float(np.float32(0.2)), 0, False)
     assert made.outputs[0].value.quantization == Quantization(float(np.float32(0.4)), 3, False)
+
+
+def test_keep_quantization_gives_outputs_what_their_ports_were_resolved_with() -> None:
+    x = Value("x", (2, 3), INT8)
+    turned = transpose(x, 1, 0)
+    made = graph([turned], [x], turned.output)
+    other = Quantization(0.3, 5, False)
+    made.outputs.append(PortInfo("z", turned.output, INT8, (3, 2), ["", ""]))
+    made.outputs[0].quantization, made.outputs[1].quantization = Q8, other
+    absorb_into_ports(made)
+    assert keep_quantization(made)
+    assert [port.value.quantization for port in made.outputs] == [Q8, other]
+    assert ops(made) == ["Reshape"]
+    assert not keep_quantization(made)
+
+
+def test_a_float_port_whose_scale_is_lost_is_an_internal_error() -> None:
+    net = Net()
+    conv(net, False)
+    made = imported(net)
+    run_passes(made)
+    made.outputs[0].value.quantization = None
+    with pytest.raises(RuntimeError, match="internal error: port 'dequantizelinear"):
+        build_model(made, "lost", None, Provenance(tool_version="", options="", source_sha256=np.zeros(32, np.uint8)))
 
 
 # ------------------------------------------------------------------------------------------------- layout

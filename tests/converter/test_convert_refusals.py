@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import random
+import shlex
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,7 +15,9 @@ import numpy as np
 import pytest
 from odd_models import ODD, Odd, small
 from odd_operators import MORE
-from onnx import AttributeProto, ModelProto, save_model
+from onnx import AttributeProto, ModelProto, TensorProto, save_model
+from onnx.helper import make_graph, make_model, make_node, make_opsetid, make_tensor_value_info
+from onnx.numpy_helper import from_array
 from onnx_net import Net, Q
 from patterns import conv, softmax
 
@@ -29,17 +35,18 @@ def test_refusal(odd: Odd) -> None:
 
 
 FILES: dict[str, tuple[bytes, str, str]] = {
-    "model.tflite": (b"\0\0\0\0TFL3", "TensorFlow Lite", "tf2onnx.convert --tflite model.tflite --output model.onnx"),
+    "model.tflite": (b"\0\0\0\0TFL3", "TensorFlow Lite", "/model.tflite --output model.onnx --opset 13"),
     "disguised.onnx": (b"\0\0\0\0TFL3", "TensorFlow Lite", "tf2onnx"),
     "model.h5": (b"\x89HDF\r\n", "Keras", "from_keras"),
     "model.keras": (b"PK\x03\x04config.json", "Keras", "quantize_static"),
     "model.pt": (b"PK\x03\x04", "PyTorch", "torch.onnx.export"),
     "model.pth": (b"\x80\x02", "PyTorch", "quantize_static('model.onnx'"),
-    "frozen.pb": (b"\x0a\x01", "TensorFlow graph", "--graphdef frozen.pb"),
+    "frozen.pb": (b"\x0a\x01", "TensorFlow graph", "/frozen.pb --output frozen.onnx"),
     "weights.safetensors": (b"\x08\0\0\0\0\0\0\0{}", "safetensors", "torch.onnx.export"),
     "empty.onnx": (b"", "empty", ".onnx"),
     "garbage.onnx": (b"\xff" * 100, "not an ONNX model", "onnx.checker"),
-    "text.onnx": (b"hello, world", "not an ONNX model", ""),
+    "text.onnx": (b"hello, world", "not an ONNX model", "/text.onnx')"),
+    "saved_model.pb": (b"\x0a\x01", "TensorFlow graph", "--saved-model /"),
     "pointer.onnx": (b"version https://git-lfs.github.com/spec/v1\n", "not an ONNX model", "git lfs pull"),
     "converted.oxm": (b"OXM\x1a" + bytes(60), "not an ONNX model", "already converted"),
 }
@@ -53,6 +60,40 @@ def test_other_files(tmp_path: Path, name: str, expected: tuple[bytes, str, str]
         convert(tmp_path / name)
     assert message in caught.value.message
     assert hint in (caught.value.hint or "")
+
+
+@pytest.mark.parametrize("name", ["model.onnx", "it's a $model.onnx", "model.tflite"])
+def test_hints_overwrite_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path(name).write_bytes(b"\0\0\0\0TFL3")
+    with pytest.raises(ConvertError) as caught:
+        convert(name)
+    command = shlex.split((caught.value.hint or "").splitlines()[1], comments=True)
+    source, target = (command[command.index(option) + 1] for option in ("--tflite", "--output"))
+    assert source == name
+    assert not Path(target).exists()
+
+
+@pytest.mark.parametrize("name", ["model.h5", "it's a model.h5"])
+def test_the_commands_of_hints_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """Quantizes with the very command that is shown, and converts what it made."""
+    pytest.importorskip("onnxruntime")
+    monkeypatch.chdir(tmp_path)
+    Path(name).write_bytes(b"\x89HDF\r\n")
+    Path(f"{Path(name).stem}_int8.onnx").touch()
+    with pytest.raises(ConvertError) as caught:
+        convert(name)
+    lines = (caught.value.hint or "").splitlines()
+    keras, quantize = (shlex.split(line)[-1] for line in lines if line.startswith("python -c"))
+    ast.parse(keras)
+    x, y = (make_tensor_value_info(n, TensorProto.FLOAT, ["n", c, 4, 4]) for n, c in (("x", 2), ("y", 3)))
+    weights = from_array(np.ones((3, 2, 1, 1), np.float32), "w")
+    graph = make_graph([make_node("Conv", ["x", "w"], ["y"])], "g", [x], [y], [weights])
+    model = make_model(graph, opset_imports=[make_opsetid("", 17)], ir_version=8)
+    save_model(model, f"{Path(name).stem}_2.onnx")
+    np.save("samples.npy", np.random.default_rng(0).random((5, 2, 4, 4), np.float32))
+    subprocess.run([sys.executable, "-c", quantize], check=True, capture_output=True)
+    assert convert(f"{Path(name).stem}_2_int8.onnx").model
 
 
 def test_file_that_is_not_there(tmp_path: Path) -> None:

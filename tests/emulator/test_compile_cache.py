@@ -64,6 +64,23 @@ def test_no_compiler(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert caught.value.hint == "pip install 'onnxino[toolchain]'"
 
 
+def test_a_folder_that_cannot_be_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("ONNXINO_CACHE_DIR", str(tmp_path / "file" / "none"))
+    with pytest.raises(CompileError, match=r"the folder for compiled code '.*none' cannot be written: ") as caught:
+        shared_library("answer", [source(tmp_path, 1)])
+    assert "ONNXINO_CACHE_DIR" in str(caught.value.hint)
+
+
+def test_a_folder_that_cannot_be_written(tmp_path: Path, own_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(**_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("tempfile.TemporaryDirectory", refuse)
+    with pytest.raises(CompileError, match=r"cache with spaces' cannot be written: Permission denied"):
+        shared_library("answer", [source(tmp_path, 1)])
+
+
 @pytest.mark.skipif(os.name != "posix", reason="makes an executable file")
 def test_a_compiler_that_cannot_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fake = tmp_path / "fakecc"

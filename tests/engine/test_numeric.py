@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from onnxino.backends.c import PACKAGE
+from onnxino.numerics import fma32
 
 f32 = np.float32
 Array = np.ndarray[Any, Any]
@@ -78,6 +79,27 @@ def test_fma(library: ctypes.CDLL) -> None:
         assert out[i] == nearest(exact), (a[i], b[i], c[i])
         rounded_twice += bool(a[i] * b[i] + c[i] != out[i])
     assert rounded_twice > 500  # so the cases tell a fused from an unfused sum
+
+
+# a, b, c as integer significand and exponent, the right bits. The exact sum lies beside the middle between two float32,
+# by less than float64 can tell: rounded to float64 first, it is the middle, and the tie goes to even.
+ROUNDED_TWICE = {
+    "just above": ((16773121, -30), (4097, -30), (1, 0), 0x3F800001),
+    "just above, negative": ((-16773121, -30), (4097, -30), (-1, 0), 0xBF800001),
+    "just below": ((262143, -30), (262145, -30), (8388609, -23), 0x3F800001),
+    "just below, negative": ((262143, -30), (-262145, -30), (-8388609, -23), 0xBF800001),
+}
+
+
+@pytest.mark.parametrize("name", ROUNDED_TWICE)
+def test_fma_where_float64_makes_a_tie(library: ctypes.CDLL, name: str) -> None:
+    *values, wanted = ROUNDED_TWICE[name]
+    a, b, c = (f32([s * 2.0**e]) for s, e in values)
+    assert (a.astype(np.float64) * b + c).astype(f32).view(np.uint32)[0] != wanted
+    out = np.empty(1, f32)
+    library.test_fma(pointer(a), pointer(b), pointer(c), pointer(out), ctypes.c_size_t(1))
+    assert hex(out.view(np.uint32)[0]) == hex(wanted)
+    assert hex(fma32(a, b, c).view(np.uint32)[0]) == hex(wanted)
 
 
 def test_fma_of_infinite_sums(library: ctypes.CDLL) -> None:

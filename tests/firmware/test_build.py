@@ -157,3 +157,12 @@ def test_an_elf_becomes_an_image() -> None:
 def test_what_the_bootloader_would_not_start_is_refused(elf: bytes, message: str) -> None:
     with pytest.raises(BuildError, match=message):
         elf_to_image(elf)
+
+
+def test_without_ziglang_the_other_compiler_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    monkeypatch.setattr(build.shutil, "which", lambda name: "/bin/gcc" if name == "arm-none-eabi-gcc" else None)
+    with pytest.raises(MissingExtraError) as caught:
+        build.find_compiler("zig")
+    assert "pip install 'onnxino[toolchain]'" in str(caught.value.hint)
+    assert "onnxino build --compiler gcc" in str(caught.value.hint)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import struct
+import time
 from collections.abc import Callable
 
 import pytest
@@ -152,6 +153,18 @@ def test_another_firmware_is_told_from_silence(device: FakeDevice, link: DeviceL
     link.max_retries = 1
     with pytest.raises(LinkError, match="does not answer while waiting for its hello") as error:
         link.hello()
+    assert "another firmware" in str(error.value.hint)
+
+
+def test_a_flood_of_bytes_is_refused_soon(device: FakeDevice, link: DeviceLink) -> None:
+    """A port that never falls silent: its first attempt is the last."""
+    device.read = lambda timeout: b"Hello from a sketch\r\n\0" * 9  # type: ignore[method-assign]
+    link.timeout = 0.4
+    start = time.monotonic()
+    with pytest.raises(LinkError, match="sends bytes without end while waiting for its hello") as error:
+        link.hello()
+    assert time.monotonic() - start < 2
+    assert link.retries == 0
     assert "another firmware" in str(error.value.hint)
 
 

@@ -62,6 +62,9 @@ CASES = {
     "large scale saturates": Case(scale=3.7),
     "tiny scale": Case(scale=1e-9),
     "scale 1/2: many ties": Case(size=(9, 9), x=(-4, 3), w=(-2, 1), scale=0.5, per_channel=False, bias=3),
+    "deep, one step of a sum is one of the output": Case(
+        channels=16, out_channels=9, x=(-2, 2), w=(-2, 2), scale=1.0, per_channel=False, bias=3
+    ),
     "beyond float32: 2^24": Case(size=(3, 3), channels=256, out_channels=3, x=(100, 127), w=(100, 127), scale=2e-6),
     "bias of 31 bits": Case(bias=2**31 - 1, scale=5e-8),
     "bias wraps around": Case(x=(127, 127), w=(127, 127), bias=2**31 - 1, zero_points=(0, 0), scale=5e-8),

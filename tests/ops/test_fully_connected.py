@@ -41,6 +41,7 @@ CASES = {
     "zero points -128": Case(zero_points=(-128, -128)),
     "zero points 127": Case(zero_points=(127, 127)),
     "scale 1/2: many ties": Case(rows=64, depth=3, x=(-9, 9), w=(-5, 5), scale=0.5, bias=3),
+    "deep, one step of a sum is one of the output": Case(depth=60, units=9, x=(-2, 2), w=(-2, 2), scale=1.0, bias=3),
     "all -128": Case(x=(-128, -128), w=(-128, -128)),
     "beyond float32: 2^24": Case(depth=4000, x=(100, 127), w=(100, 127), scale=2e-6),
     "beyond float32, rounding": Case(rows=64, depth=4000, x=(100, 127), w=(100, 127), scale=1e-6, zero_points=(0, -60)),

@@ -26,6 +26,7 @@ CASES = {
     "thousand classes: order of the sum": ((3, 1000), 0.02, 1 / 4096, -128, (-128, 127)),
     "all the same": ((2, 10), 0.1, 1 / 256, -128, (7, 7)),
     "large scale": ((50, 12), 3.0, 1 / 256, -128, (-128, 127)),
+    "all below zero, large scale": ((50, 12), 3.0, 1 / 256, -128, (-128, -80)),  # exp(x - 0) is 0 in float32
     "small scale": ((50, 12), 1e-4, 1 / 256, -128, (-128, 127)),
     "other output scale": ((50, 12), 0.1, 0.0051, -100, (-128, 127)),
     "other output scale, saturates": ((50, 3), 0.1, 0.0031, 20, (-128, 127)),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import traceback
 from pathlib import Path
 from typing import Any
 
@@ -157,6 +158,17 @@ def test_chosen_outputs_in_the_asked_order(backend: str) -> None:
             assert all(np.array_equal(f, w) for f, w in zip(found, wanted, strict=True))
 
 
+def test_an_output_listed_twice_comes_twice(backend: str) -> None:
+    model = network()
+    model.outputs.append(model.outputs[0])
+    x = images()
+    with InferenceSession(encode(model), backend=backend) as session:
+        assert [o.name for o in session.get_outputs()] == ["y", "y"]
+        found = session.run(None, {"image": x})
+    assert len(found) == 2
+    assert all(np.array_equal(f, expected(x)[1]) for f in found)
+
+
 def test_what_a_device_is_given(backend: str) -> None:
     """to_device and from_device are the two halves of run."""
     x = images()
@@ -213,7 +225,7 @@ def test_cycles_are_not_known_here(backend: str) -> None:
 # ------------------------------------------------------------------------------------------------- mistakes
 
 
-MISTAKES: dict[str, tuple[list[str] | None, dict[str, Any], str, str | None]] = {
+MISTAKES: dict[str, tuple[Any, Any, str, str | None]] = {
     "unknown output": (["z"], {"image": images()}, "there is no output 'z'", "the model has 'y'"),
     "unknown input": (None, {"image": images(), "b": 1}, "there is no input 'b'", "the model has 'image'"),
     "no input": (None, {}, "input 'image' is missing", "the model has 'image'"),
@@ -229,10 +241,20 @@ MISTAKES: dict[str, tuple[list[str] | None, dict[str, Any], str, str | None]] = 
         None,
         {"image": images().transpose(0, 2, 3, 1)},
         "input 'image' has shape [3, 4, 5, 2], expected ['N', 2, 4, 5]",
-        "the first dimension is the batch",
+        "the axes are in another order: array.transpose(0, 3, 1, 2)",
     ),
+    "HWC for NCHW": (
+        None,
+        {"image": images()[0].transpose(1, 2, 0)},
+        "input 'image' has shape [4, 5, 2], expected ['N', 2, 4, 5]",
+        "array.transpose(2, 0, 1)[np.newaxis]",
+    ),
+    "other sizes": (None, {"image": images()[:, :, 1:]}, "has shape [3, 2, 3, 5]", "the first dimension is the batch"),
     "one sample": (None, {"image": images()[0]}, "shape [2, 4, 5], expected ['N', 2, 4, 5]", "array[np.newaxis]"),
     "empty batch": (None, {"image": images()[:0]}, "shape [0, 2, 4, 5], expected ['N', 2, 4, 5]", "1 or more"),
+    "an array for feeds": (None, images(), "feeds must be a dict {'image': array}, found ndarray", "{'image': array}"),
+    "a text for names": ("y", {"image": images()}, "output_names is the text 'y', expected a list", "['y']"),
+    "feeds for names": ({"image": 1}, None, "output_names is of type dict, expected a list", "all outputs"),
     "too many dimensions": (None, {"image": images()[None]}, "shape [1, 3, 2, 4, 5]", "batch"),
 }
 
@@ -245,6 +267,51 @@ def test_mistakes_are_told(name: str) -> None:
         session.run(names, feeds)
     assert message in error.value.message
     assert hint is None or hint in (error.value.hint or "")
+
+
+def test_a_traceback_shows_the_hint() -> None:
+    with pytest.raises(InputError) as error:
+        InferenceSession(encode(network())).run(["z"], {"image": images()})
+    assert traceback.format_exception(error.value)[-1] == "hint: the model has 'y'\n"
+    error.value.hint = "another"
+    assert traceback.format_exception(error.value)[-2:] == [
+        "onnxino.errors.InputError: there is no output 'z'\n",
+        "hint: another\n",
+    ]
+    error.value.hint = None
+    assert error.value.__notes__ == []
+
+
+@pytest.mark.parametrize(
+    ("backend", "message"),
+    [
+        ("gpu", "there is no backend 'gpu'"),
+        ("cuda", "there is no backend 'cuda'"),
+        ("", "there is no backend ''"),
+        ("NumPy", "there is no backend 'NumPy'"),
+        (None, "backend is of type NoneType, expected a name"),
+        (object(), "backend is of type object, expected a name"),
+    ],
+)
+def test_no_such_backend(backend: Any, message: str) -> None:
+    with pytest.raises(InputError) as error:
+        InferenceSession(encode(network()), backend)
+    assert error.value.message == message
+    assert "choose numpy, c, emulator or a serial port" in (error.value.hint or "")
+
+
+def test_no_such_backend_lists_the_ports(monkeypatch: pytest.MonkeyPatch) -> None:
+    for ports, text in (([("/dev/ttyACM0", "Nano 33")], "(found: /dev/ttyACM0)"), ([], "(none found)")):
+        monkeypatch.setattr("onnxino_tools.transport.list_ports", lambda found=ports: found)
+        with pytest.raises(InputError) as error:
+            InferenceSession(encode(network()), backend="gpu")
+        assert error.value.hint == f"choose numpy, c, emulator or a serial port {text}"
+
+
+def test_arguments_of_onnx_runtime_are_ignored() -> None:
+    options = onnxruntime.SessionOptions()
+    session = InferenceSession(encode(network()), providers=["CPUExecutionProvider"], sess_options=options)
+    assert np.array_equal(session.run(None, {"image": images()})[0], expected(images())[1])
 
 
 def test_float64_gets_a_hint() -> None:
@@ -274,8 +341,9 @@ def test_a_damaged_file_is_named(tmp_path: Path) -> None:
     path.write_bytes(encode(network())[:200])
     with pytest.raises(ModelError, match=r"half\.oxm' is truncated"):
         InferenceSession(path)
-    with pytest.raises(ModelError, match=r"half\.oxm' is truncated"):
+    with pytest.raises(ModelError, match=r"half\.oxm' is truncated") as caught:
         load_model(path)
+    assert caught.value.hint == "copy or convert it again"
 
 
 def test_a_path_and_its_bytes_are_the_same_model(tmp_path: Path) -> None:

@@ -116,7 +116,8 @@ def test_a_folder_that_cannot_be_made(onnxino: Command, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     code, _, err = onnxino("convert", DIGITS, "-o", tmp_path / "file" / "out")
     assert code == 1
-    assert str(tmp_path / "file") in err
+    assert f"error: '{tmp_path / 'file' / 'out'}' cannot be written: " in err
+    assert "hint: " in err
 
 
 def test_labels_that_are_no_text(onnxino: Command, tmp_path: Path) -> None:
@@ -153,6 +154,39 @@ def test_doctor(onnxino: Command) -> None:
     assert {"python", "numpy", "extra emulator", "compiler (host)", "emulator", "cache"} <= {
         f["topic"] for f in result["findings"]
     }
+
+
+def test_doctor_without_the_emulator(onnxino: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    there = doctor.importlib.util.find_spec
+    monkeypatch.setattr(doctor.importlib.util, "find_spec", lambda name: None if name == "unicorn" else there(name))
+    code, _, err = onnxino("doctor")
+    assert code == 0
+    assert "convert, info, run, and serial-eval with a board work" in err
+    assert err.endswith("next: pip install 'onnxino[emulator]'\n")
+
+
+def test_what_comes_next(onnxino: Command, tmp_path: Path) -> None:
+    _, _, err = onnxino("convert", DIGITS, "-o", tmp_path, "--name", "n")
+    assert f"serial-eval --port emulator --model {tmp_path / 'n.oxm'} --data DATA" in err
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("", "is a folder\nhint: inspect takes a model file"),
+        ("bad.png", "bad.png' is neither .oxm nor .onnx nor a serial port\nhint: "),
+        ("m.tflite", "is a TensorFlow Lite model, not ONNX"),
+        ("cut.oxm", "is truncated: it has 100 bytes, its header says"),
+    ],
+)
+def test_inspect_of_what_is_no_model(onnxino: Command, tmp_path: Path, tiny: Path, name: str, message: str) -> None:
+    (tmp_path / "bad.png").write_text("text")
+    (tmp_path / "m.tflite").write_bytes(b"\x1c\0\0\0TFL3")
+    (tmp_path / "cut.oxm").write_bytes(tiny.read_bytes()[:100])
+    code, out, err = onnxino("inspect", tmp_path / name)
+    assert (code, out) == (1, "")
+    assert message in err
+    assert "hint: " in err
 
 
 def test_doctor_of_a_poor_computer(onnxino: Command, monkeypatch: pytest.MonkeyPatch) -> None:

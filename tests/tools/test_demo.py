@@ -32,11 +32,14 @@ def test_digits(onnxino: Command, tmp_path: Path) -> None:
 
 def test_trashnet(onnxino: Command, shared: Path) -> None:
     data = shared / "datasets" / "trashnet_64.npz"
-    code, out, _ = onnxino("demo", "--data", "trashnet", "--data-file", data, "--limit", 6, "--json")
+    code, out, err = onnxino("demo", "--data", "trashnet", "--data-file", data, "--limit", 6, "--json")
     result = json.loads(out)
     assert code == 0
     assert (result["images"], result["bytes_different"]) == (6, 0)
-    assert len(result["confusion_matrix"]) == 6
+    assert len(result["confusion_matrix"]) == len(result["classes"]) == 6
+    assert result["ok"] is True
+    place = (shared / "models" / "trashnet" / "base_qdq.onnx").resolve()
+    assert f"note: the model is {place}, found near the data" in err
 
 
 @pytest.mark.parametrize(
@@ -53,6 +56,10 @@ def test_errors(onnxino: Command, arguments: list[str], message: str) -> None:
     code, out, err = onnxino("demo", *arguments)
     assert (code, out) == (1, "")
     assert f"error: {message}" in err
+
+
+def test_help_tells_which_model(onnxino: Command) -> None:
+    assert "trashnet takes base_qdq.onnx from" in " ".join(onnxino("demo", "--help")[1].split())
 
 
 def test_long_class_names_are_cut() -> None:

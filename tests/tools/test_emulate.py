@@ -107,6 +107,7 @@ def test_emulate_says_its_port_as_json(tmp_path: Path) -> None:
     ("arguments", "message"),
     [
         (["--image", "none.bin"], "the image 'none.bin' cannot be read"),
+        (["--image", __file__], "is no firmware image: the image's first word"),
         (["--model", "none.oxm"], "there is no model 'none.oxm'"),
         (["--tcp", "nonsense"], "'nonsense' is no TCP address"),
         (["--wait-states", "99"], "99 wait states"),

@@ -7,9 +7,9 @@ import pytest
 
 from onnxino.errors import InputError
 from onnxino.schema.model import ArgMax, ElementType, FloatReduce, Model, ReduceFunction
+from onnxino_tools.classes import prediction
 from onnxino_tools.data import Dataset
 from onnxino_tools.evaluate import Evaluation, Inference, joined, match_classes, split_outputs
-from onnxino_tools.inference import prediction
 from tests.model_builder import single
 
 FLOAT, INDEX = ElementType.Float32, ElementType.Int32

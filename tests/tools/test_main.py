@@ -16,6 +16,8 @@ from onnxino import __version__
 from onnxino.errors import OnnxinoError
 from onnxino_tools import main as main_module
 from onnxino_tools import ui
+from onnxino_tools.examples import example
+from onnxino_tools.interrupt import Interrupted
 from onnxino_tools.main import COMMANDS, main
 from tests.tools.conftest import Command
 
@@ -91,6 +93,7 @@ def _failing(error: BaseException) -> object:
         (OnnxinoError("broken", "mend it"), 1, "error: broken\nhint: mend it\n"),
         (OnnxinoError("broken"), 1, "error: broken\n"),
         (KeyboardInterrupt(), 130, "\nerror: interrupted\n"),
+        (Interrupted(15), 143, "\nerror: ended by SIGTERM\n"),
         (BrokenPipeError(), 1, ""),
         (PermissionError(13, "Permission denied", "out.npz"), 1, "error: Permission denied: out.npz\n"),
         (MemoryError(), 1, "error: not enough memory\n"),
@@ -196,6 +199,30 @@ def test_a_reader_that_goes_is_no_error(tmp_path: Path) -> None:
         assert process.stderr is not None
         process.stdout.close()
         assert process.stderr.read() == b""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="closes streams with sh")
+@pytest.mark.parametrize(("closed", "code"), [(">&-", 0), ("2>&-", 0), ("<&- >&- 2>&-", 0)])
+def test_closed_streams(tmp_path: Path, closed: str, code: int) -> None:
+    """onnxino convert ... >&-: does its work, and no file gets the closed stream's number."""
+    command = f'"{sys.executable}" -m onnxino_tools.main convert "$1" -o "$2" {closed}'
+    model = str(example("digits", "digits_int8.onnx"))
+    done = subprocess.run(["sh", "-c", command, "sh", model, tmp_path], capture_output=True, text=True, check=False)
+    assert done.returncode == code
+    assert "Traceback" not in done.stderr
+    assert len(list(tmp_path.iterdir())) == 4
+    assert json.loads((tmp_path / "digits_int8.report.json").read_text())
+
+
+def test_a_terminal_that_is_gone_does_not_stop_the_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Gone(Console):
+        def write(self, text: str) -> int:
+            raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(sys, "stderr", Gone("utf-8", terminal=True))
+    ui.talk("x")
+    with ui.Progress(10, "images") as bar:
+        bar.update(10)
 
 
 def test_json_is_ascii(capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from onnxino.schema.codec import encode
+from onnxino_tools import inference
 from onnxino_tools.examples import example
-from tests.tools.conftest import Command
+from tests.tools.conftest import Command, tiny_arrays
 from tests.tools.models import tiny_model
 
 Image = pytest.importorskip("PIL.Image")
@@ -61,6 +62,31 @@ def test_the_models_labels_are_shown(onnxino: Command, tmp_path: Path, pictures:
     assert out.split()[1:] == ["earth", "127.000", "sky", "0.000", "wood", "0.000"]
 
 
+@pytest.mark.parametrize("shape", [(4, 4), (4, 4, 1), (1, 4, 4), (1, 4, 4, 1)])
+@pytest.mark.parametrize("kind", ["uint8", "float32"])
+def test_one_image_without_a_batch(
+    onnxino: Command, tiny: Path, tmp_path: Path, shape: tuple[int, ...], kind: str
+) -> None:
+    if kind == "float32" and shape not in ((4, 4, 1), (1, 4, 4, 1)):
+        pytest.skip("not the shape of the model's input")
+    pixels = np.zeros((4, 4), kind)
+    pixels[1] = 255 if kind == "uint8" else 1
+    np.save(tmp_path / "one.npy", pixels.reshape(shape))
+    code, out, _ = onnxino("run", tiny, tmp_path / "one.npy", "--top", 1)
+    assert (code, out.split()[1:]) == (0, ["1", "127.000"])
+
+
+def test_names_of_the_data(onnxino: Command, tiny: Path, tiny_data: Path, tmp_path: Path) -> None:
+    """Shown where the model has none and there is one for each output; never instead of the model's."""
+    assert "[1]   middle 127.000" in onnxino("run", tiny, tiny_data, "--top", 1)[1]
+    np.savez(tmp_path / "two.npz", **{**tiny_arrays(2), "classes": np.array(["a", "b"])})
+    assert "[1]  1 127.000" in onnxino("run", tiny, tmp_path / "two.npz", "--top", 1)[1]
+    (tmp_path / "m.oxm").write_bytes(encode(tiny_model(labels=["sky", "wood", "low"])))
+    _, out, err = onnxino("run", tmp_path / "m.oxm", tiny_data, "--top", 1)
+    assert "[1]   wood 127.000" in out
+    assert "note: classes 'top', 'middle' are not among the model's labels sky, wood, low; the names shown" in err
+
+
 def test_arrays_and_files_together(
     onnxino: Command, tiny: Path, tiny_data: Path, pictures: Path, tmp_path: Path
 ) -> None:
@@ -79,7 +105,8 @@ def test_arrays_and_files_together(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["no.png"], "there is no file or folder 'no.png'"),
+        (["no.png"], "there is no file or folder 'no.png'\nhint: IMAGE is an image file"),
+        (["{bad}"], "hint: IMAGE is an image file"),
         (["{empty}"], "holds no images"),
         (["{picture}", "--backend", "/dev/ttyNOPE7"], "there is no serial port /dev/ttyNOPE7"),
     ],
@@ -88,10 +115,23 @@ def test_errors(
     onnxino: Command, tiny: Path, pictures: Path, tmp_path: Path, arguments: list[str], message: str
 ) -> None:
     (tmp_path / "empty").mkdir()
-    places = {"empty": tmp_path / "empty", "picture": pictures / "0.png"}
+    (tmp_path / "bad.png").write_text("no image")
+    places = {"bad": tmp_path / "bad.png", "empty": tmp_path / "empty", "picture": pictures / "0.png"}
     code, out, err = onnxino("run", tiny, *(a.format(**places) for a in arguments))
     assert (code, out) == (1, "")
     assert message in err
+
+
+def test_a_place_that_cannot_be_written_is_told_first(
+    onnxino: Command, tiny: Path, pictures: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise AssertionError("computed before the check")
+
+    monkeypatch.setattr(inference, "classify", fail)
+    code, out, err = onnxino("run", tiny, pictures, "--save", f"{tiny}/s.npz")
+    assert (code, out) == (1, "")
+    assert "tiny.oxm/s.npz' cannot be written: " in err
 
 
 def test_a_model_without_image_input(onnxino: Command, tmp_path: Path, pictures: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -26,6 +27,10 @@ KEYS = [
     "latency_ms_p95",
     "link_errors",
     "confusion_matrix",
+    "classes",
+    "model",
+    "data",
+    "ok",
 ]
 Connect = Callable[..., FakeLink]
 
@@ -56,6 +61,10 @@ def test_figures(onnxino: Command, connect: Connect, tiny: Path, tiny_data: Path
         "latency_ms_p95": pytest.approx(11.45),
         "link_errors": 0,
         "confusion_matrix": [[4, 0, 0], [0, 4, 0], [0, 0, 4]],
+        "classes": ["top", "middle", "low"],
+        "model": "tiny",
+        "data": str(tiny_data),
+        "ok": True,
     }
     assert "input: pixel / 255 as float32" in err
     assert link.closed
@@ -139,6 +148,72 @@ def test_ctrl_c(onnxino: Command, connect: Connect, tiny: Path, tiny_data: Path,
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals")
+def test_other_signals_save_like_ctrl_c(
+    onnxino: Command, connect: Connect, tiny: Path, tiny_data: Path, tmp_path: Path, name: str
+) -> None:
+    """Twice, as a terminal that closes does: the second one must not cut the saving short."""
+    number = getattr(signal, name)
+    before = signal.getsignal(number)
+
+    def send(n: int) -> None:
+        if n == 3:
+            signal.raise_signal(number)
+            signal.raise_signal(number)
+
+    connect(FakeLink(send))
+    argv = ["serial-eval", "--port", "P", "--model", tiny, "--data", tiny_data, "--json", "--save", tmp_path / "s.npz"]
+    code, out, err = onnxino(*argv)
+    assert code == 128 + number
+    assert json.loads(out)["images"] == 4
+    assert f"error: ended by {name}" in err
+    assert len(np.load(tmp_path / "s.npz")["predictions"]) == 4
+    assert signal.getsignal(number) is before
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGHUP")
+def test_an_ignored_signal_stays_ignored(onnxino: Command, connect: Connect, tiny: Path, tiny_data: Path) -> None:
+    """nohup onnxino serial-eval ..."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        connect(FakeLink(lambda n: signal.raise_signal(signal.SIGHUP)))
+        assert onnxino("serial-eval", "--port", "P", "--model", tiny, "--data", tiny_data)[0] == 0
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.parametrize("place", ["{tmp}/k/", "{tmp}", "{tmp}/tiny.oxm/s.npz"])
+def test_a_place_that_cannot_be_written_is_told_first(
+    onnxino: Command, connect: Connect, tiny: Path, tiny_data: Path, tmp_path: Path, place: str
+) -> None:
+    link = connect(FakeLink())
+    save = place.format(tmp=tmp_path)
+    argv = ["serial-eval", "--port", "P", "--model", tiny, "--data", tiny_data, "--save", save]
+    code, out, err = onnxino(*argv)
+    assert (code, out, link.count) == (1, "", 0)
+    assert f"error: '{save}'" in err
+    assert "hint: " in err
+
+
+def test_results_are_reported_where_saving_fails_in_the_end(
+    onnxino: Command, connect: Connect, tiny: Path, tiny_data: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "gone"
+
+    def remove(n: int) -> None:
+        if n == 3:
+            folder.rmdir()
+            folder.touch()
+
+    connect(FakeLink(remove))
+    argv = ["serial-eval", "--port", "P", "--model", tiny, "--data", tiny_data, "--json", "--save", folder / "s.npz"]
+    code, out, err = onnxino(*argv)
+    assert code == 1
+    assert json.loads(out)["images"] == 12
+    assert "s.npz' cannot be written: " in err
+
+
 def test_ctrl_c_twice_does_not_wait(onnxino: Command, connect: Connect, tiny: Path, tiny_data: Path) -> None:
     def press(n: int) -> None:
         if n == 3:
@@ -167,6 +242,55 @@ def test_the_model_orders_the_classes(onnxino: Command, connect: Connect, tmp_pa
     path.write_bytes(encode(tiny_model(labels=["low", "top", "middle"])))
     _, out, _ = onnxino("serial-eval", "--port", "P", "--model", path, "--data", tiny_data, "--json")
     assert json.loads(out)["confusion_matrix"] == [[0, 0, 4], [4, 0, 0], [0, 4, 0]]
+
+
+def test_some_of_the_models_classes(onnxino: Command, connect: Connect, tmp_path: Path) -> None:
+    connect(FakeLink())
+    model = tmp_path / "m.oxm"
+    model.write_bytes(encode(tiny_model(labels=["low", "top", "middle"])))
+    some = {**tiny_arrays(4), "labels": np.array([0, 1, 0, 1]), "classes": np.array(["low", "top"])}
+    np.savez(tmp_path / "some.npz", **some)
+    _, out, err = onnxino("serial-eval", "--port", "P", "--model", model, "--data", tmp_path / "some.npz", "--json")
+    assert json.loads(out)["classes"] == ["low", "top", "middle"]
+    assert "note:" not in err
+
+
+def test_other_names_than_the_models(onnxino: Command, connect: Connect, tmp_path: Path, tiny_data: Path) -> None:
+    connect(FakeLink())
+    model = tmp_path / "m.oxm"
+    model.write_bytes(encode(tiny_model(labels=["cat", "middle", "dog"])))
+    code, out, err = onnxino("serial-eval", "--port", "P", "--model", model, "--data", tiny_data, "--json")
+    assert (code, json.loads(out)["classes"]) == (0, ["top", "middle", "low"])
+    assert "note: classes 'top', 'low' are not among the model's labels cat, middle, dog; " in err
+
+
+@pytest.mark.parametrize(
+    ("labels", "folders", "message", "hint"),
+    [
+        (["cat", "dog", "cow"], ["cat", "fox"], "class 'fox' is not among the model's labels cat, dog, cow", "rename"),
+        (None, ["cat", "dog"], "has 2 classes, the model has 3 outputs", "MODEL.onnx --labels cat,dog,..."),
+    ],
+)
+def test_folders_of_other_classes(
+    onnxino: Command,
+    connect: Connect,
+    tmp_path: Path,
+    labels: list[str] | None,
+    folders: list[str],
+    message: str,
+    hint: str,
+) -> None:
+    image = pytest.importorskip("PIL.Image")
+    link = connect(FakeLink())
+    model = tmp_path / "m.oxm"
+    model.write_bytes(encode(tiny_model(labels=labels)))
+    for name in folders:
+        (tmp_path / "data" / name).mkdir(parents=True)
+        image.new("L", (4, 4)).save(tmp_path / "data" / name / "0.png")
+    code, out, err = onnxino("serial-eval", "--port", "P", "--model", model, "--data", tmp_path / "data")
+    assert (code, out, link.count) == (1, "", 0)
+    assert message in err
+    assert hint in err.split("hint: ")[1]
 
 
 @pytest.mark.parametrize(

@@ -120,7 +120,7 @@ def test_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(arguments) == 0
     assert "signal-to-noise ratio against f.onnx" in capsys.readouterr().out
     assert main([*arguments[:-1], str(tmp_path / "none.onnx")]) == 1
-    assert "none.onnx does not exist" in capsys.readouterr().err
+    assert "there is no model" in capsys.readouterr().err
 
 
 def test_trained_network(shared: Path) -> None:

@@ -81,6 +81,25 @@ def test_wrong_arguments(arguments: list[str], code: int, message: str, capsys: 
     assert message in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("no.onnx", "there is no model 'no.onnx'\nhint: verify takes a quantized .onnx file"),
+        ("a.oxm", "'a.oxm' is converted already\nhint: verify takes the .onnx file that it was made from"),
+    ],
+)
+def test_other_models(name: str, message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["verify", name]) == 1
+    assert message in capsys.readouterr().err
+
+
+def test_a_place_that_cannot_be_written_is_told_first(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """Before even the model is read: it is not there."""
+    (tmp_path / "file").touch()
+    assert main(["verify", str(tmp_path / "no.onnx"), "--save", str(tmp_path / "file" / "s.npz")]) == 1
+    assert "s.npz' cannot be written: " in capsys.readouterr().err
+
+
 def test_a_file_that_is_no_onnx_model(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "model.onnx"
     path.write_bytes(b"not a model at all")

@@ -69,6 +69,14 @@ def add_save(parser: Parser, what: str) -> None:
     parser.add_argument("--save", metavar="F.npz", help=f"write {what} to a NumPy archive")
 
 
+def check_save(args: argparse.Namespace) -> None:
+    """Before the work: whether --save's file can be written at its end. Raises InputError."""
+    if args.save is not None:
+        from onnxino_tools.files import check_writable
+
+        check_writable(args.save)
+
+
 def add_preprocessing(parser: Parser) -> None:
     """How pixels become the model's input: real = (pixel * scale - mean) / std."""
     group = parser.add_argument_group(

@@ -109,7 +109,10 @@ def find_compiler(compiler: str) -> list[str]:
         path = shutil.which("zig")
         if path is not None:
             return [path, "cc"]
-        raise MissingExtraError("building the firmware", "toolchain")
+        error = MissingExtraError("building the firmware", "toolchain")
+        if shutil.which("arm-none-eabi-gcc") is not None:
+            error.hint = f"{error.hint}; or with the compiler that is here: onnxino build --compiler gcc"
+        raise error
     raise BuildError(f"there is no compiler '{compiler}'", f"known: {', '.join(COMPILERS)}")
 
 

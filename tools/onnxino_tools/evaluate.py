@@ -13,7 +13,9 @@ from numpy.typing import NDArray
 from onnxino.errors import InputError, LinkError
 from onnxino.model import dtype_of, shape_of, tensor_bytes
 from onnxino.schema.model import ElementType
-from onnxino_tools.inference import prediction
+from onnxino_tools import ui
+from onnxino_tools.classes import prediction, unknown_classes
+from onnxino_tools.files import write_whole
 
 if TYPE_CHECKING:
     from onnxino import InferenceSession
@@ -49,6 +51,8 @@ class Evaluation:
     total: int  # images asked for
     classes: list[str] | None
     labels: NDArray[np.int64] | None  # [total]
+    model: str = ""  # its name
+    data: str = ""  # where the images came from
     done: list[Inference] = field(default_factory=list[Inference])
     link_errors: int = 0
 
@@ -102,6 +106,10 @@ class Evaluation:
             "latency_ms_p95": self.latency_ms(95),
             "link_errors": self.link_errors,
             "confusion_matrix": self.confusion(),
+            "classes": self.classes,
+            "model": self.model,
+            "data": self.data,
+            "ok": self.images == self.total and self.bytes_different == 0,
         }
 
 
@@ -117,7 +125,7 @@ class Evaluator:
         self.data = data
         self.feed = feed
         labels, classes = match_classes(session.model, data)
-        self.result = Evaluation(len(data), classes, labels)
+        self.result = Evaluation(len(data), classes, labels, session.model.name, data.source)
 
     def run(self, link: DeviceLink, progress: Callable[[int], None]) -> Evaluation:
         """Streams all images. When the link breaks or Ctrl-C comes, `result` holds the images done."""
@@ -161,26 +169,35 @@ def joined(arrays: list[NDArray[Any]]) -> NDArray[np.uint8]:
 def match_classes(model: Model, data: Dataset) -> tuple[NDArray[np.int64] | None, list[str] | None]:
     """The data's labels in the model's numbering, and the class names. Raises InputError where they do not fit.
 
-    A model with labels of its own decides the order; a data set with the same names in another order is renumbered.
+    A model with labels of its own decides the order; a data set with these names, or some of them, is renumbered.
+    Other names are refused where they are names of folders, whose order means nothing; else there is a warning.
     """
     tensor = model.tensors[model.outputs[0].tensor]
     outputs = int(np.prod(tensor.shape))
     gives_index = outputs == 1 and tensor.type == ElementType.Int32  # ArgMax: nothing says how many classes there are
     own = model.metadata.class_labels if model.metadata is not None else None
     classes, labels = data.classes, data.labels
-    if own and classes and own != classes and sorted(own) == sorted(classes) and labels is not None:
-        labels = np.array([own.index(c) for c in classes], np.int64)[labels]
-        classes = own
+    if own and classes and own != classes and labels is not None:
+        if unknown := unknown_classes(own, classes):
+            if data.names is not None:
+                raise InputError(unknown, "rename the folders, or convert the model again with --labels")
+            ui.note(f"{unknown}; labels and predictions are compared by their numbers, under the names of the data")
+        else:
+            labels = np.array([own.index(c) for c in classes], np.int64)[labels]
+            classes = own
     names = classes or own or None
     if labels is None:
         return None, names
     needed = len(classes) if classes else int(labels.max()) + 1
     if labels.min() < 0 or (not gives_index and (needed > outputs or (classes and needed != outputs))):
         what = f"{needed} classes" if classes else f"labels {labels.min()} to {labels.max()}"
-        raise InputError(
-            f"the data '{data.source}' has {what}, the model has {outputs} outputs",
-            "is this the data set that the model was trained on?",
-        )
+        hint = "is this the data set that the model was trained on?"
+        if classes and needed < outputs and not own:
+            hint = (
+                "if these are some of the model's classes, tell it the names of all, in the order of its outputs: "
+                f"onnxino convert MODEL.onnx --labels {','.join(classes)},..."
+            )
+        raise InputError(f"the data '{data.source}' has {what}, the model has {outputs} outputs", hint)
     if names is None and not gives_index:
         names = [str(i) for i in range(outputs)]
     return labels, names
@@ -207,9 +224,7 @@ def save(path: str | Path, session: InferenceSession, result: Evaluation) -> Non
         arrays["labels"] = result.labels[: result.images]
     if result.classes is not None:
         arrays["classes"] = np.array(result.classes)
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
-    with open(path, "wb") as file:
-        np.savez_compressed(file, allow_pickle=False, **arrays)
+    write_whole(path, lambda file: np.savez_compressed(file, allow_pickle=False, **arrays))
 
 
 def split_outputs(model: Model, rows: NDArray[np.uint8]) -> list[NDArray[Any]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,12 +12,15 @@ from numpy.typing import NDArray
 
 from onnxino.errors import InputError
 from onnxino_tools import ui
+from onnxino_tools.classes import is_index, prediction, unknown_classes
 from onnxino_tools.data import PixelOptions, choose_rule
-from onnxino_tools.data.dataset import load_dataset
+from onnxino_tools.data.dataset import Dataset, load_dataset
 from onnxino_tools.data.inputs import feed_for, warn
+from onnxino_tools.files import write_whole
 
 if TYPE_CHECKING:
     from onnxino import InferenceSession
+    from onnxino.schema.model import Model
 
 BATCH = 64  # images that are in memory as input at once
 
@@ -51,16 +54,6 @@ class Answer:
         return [(self.classes[i], float(self.values[i])) for i in order]
 
 
-def is_index(values: NDArray[Any]) -> bool:
-    """Whether an output is not a value for each class but the number of one: what ArgMax gives."""
-    return values.size == 1 and values.dtype.name in ("int32", "int64")
-
-
-def prediction(values: NDArray[Any]) -> int:
-    """The class that an output means: of quantized values too, for their scale is positive."""
-    return int(values.reshape(-1)[0]) if is_index(values) else int(values.argmax())
-
-
 def classify(session: InferenceSession, sources: Sequence[str], options: PixelOptions, resize: str) -> list[Answer]:
     """Runs all images of all sources in batches. Raises InputError for what cannot be read or does not fit."""
     if len(session.model.inputs) != 1:
@@ -86,12 +79,12 @@ def _batches(
     arrays = [file for file in files if file.suffix in (".npy", ".npz")]
     pictures = [file for file in files if file not in arrays]
     for file in arrays:
-        data = load_dataset(file)
+        data = _in_batch(load_dataset(file), model)
         feed, text = feed_for(model, data, options)
         ui.talk(f"input: {text}")
         for at in range(0, len(data), BATCH):
             images = data.images[at : at + BATCH]
-            yield [f"{file}[{at + i}]" for i in range(len(images))], feed(images), labels or data.classes
+            yield [f"{file}[{at + i}]" for i in range(len(images))], feed(images), _names(model, data)
     if not pictures:
         return
     from onnxino_tools.data.image_files import read_image
@@ -105,11 +98,39 @@ def _batches(
         yield [str(file) for file in part], rule.apply(images), labels
 
 
+def _in_batch(data: Dataset, model: Model) -> Dataset:
+    """A .npy of one image, [H, W, C] or [H, W], as [1, H, W, C]; what can be a batch stays as it is."""
+    shape = tuple(int(d) for d in model.inputs[0].shape)[1:]
+    images = data.images
+    if images.dtype == np.uint8 and len(shape) == 3:
+        one = {shape, (*shape[1:], shape[0])}  # NHWC, or NCHW
+        # [1, H, W]: one grey image already
+        if images.shape in one - {(1, *shape[1:])} or (*images.shape, 1) in one:
+            return replace(data, images=images.reshape(1, *images.shape))
+    elif images.shape == shape:
+        return replace(data, images=images[np.newaxis])
+    return data
+
+
+def _names(model: Model, data: Dataset) -> list[str] | None:
+    """Class names of the outputs: the model's, else the data's where there is one for each."""
+    own = model.metadata.class_labels if model.metadata is not None else None
+    if own:
+        if data.classes and (unknown := unknown_classes(own, data.classes)):
+            ui.note(f"{unknown}; the names shown are the model's")
+        return own
+    outputs = int(np.prod(model.tensors[model.outputs[0].tensor].shape))
+    return data.classes if data.classes and len(data.classes) == outputs else None
+
+
 def _expand(source: Path) -> list[Path]:
     """A file as it is; a folder as the image files below it."""
     if not source.is_dir():
         if not source.exists():
-            raise InputError(f"there is no file or folder '{source}'")
+            raise InputError(
+                f"there is no file or folder '{source}'",
+                "IMAGE is an image file, a folder of them, or a .npy/.npz with arrays",
+            )
         return [source]
     from onnxino_tools.data.image_files import SUFFIXES, image_files
 
@@ -128,6 +149,4 @@ def save(path: str, session: InferenceSession, answers: Sequence[Answer]) -> Non
     }
     for i in range(len(session.model.outputs)):
         arrays["outputs" if i == 0 else f"outputs_{i}"] = np.stack([a.outputs[i] for a in answers])
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
-    with open(path, "wb") as file:
-        np.savez_compressed(file, allow_pickle=False, **arrays)
+    write_whole(path, lambda file: np.savez_compressed(file, allow_pickle=False, **arrays))

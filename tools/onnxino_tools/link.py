@@ -36,6 +36,7 @@ INFER_PATIENCE = 60.0  # in all
 DATA = 1024  # bytes of model, input or output in a frame
 MODEL_HEADER = 32
 SILENCE_AFTER_RESET = 10.0
+LEAST_FLOOD = 0.5  # seconds of bytes without a frame before a device is given up, however short the timeout
 AFTER_GARBAGE = 0.05  # seconds to wait for an answer after the device said that it received garbage
 
 
@@ -56,6 +57,7 @@ class DeviceError(LinkError):
         super().__init__(f"{doing}: {text}", _HINTS.get(self.status))
 
 
+_GARBAGE = "it sends bytes, but no answer: another firmware, or another baud rate?"
 _HINTS: dict[int, str] = {
     Status.BAD_VERSION: "install the firmware that came with this version of Onnxino",
     Status.UNKNOWN_COMMAND: "install the firmware that came with this version of Onnxino",
@@ -94,6 +96,7 @@ class DeviceLink:
         # Begins at random, so that a request is never taken for the repetition of another program's last one.
         self._sequence = int.from_bytes(os.urandom(2), "little")
         self._heard = False  # whether any byte came since the last answer
+        self._understood = False  # whether any frame ever came
 
     def __enter__(self) -> DeviceLink:
         return self
@@ -146,7 +149,7 @@ class DeviceLink:
                 return answer.payload
         hint = "is it powered and running Onnxino's firmware? Press its reset button and try again"
         if self._heard:
-            hint = "it sends bytes, but no answer: another firmware, or another baud rate?"
+            hint = _GARBAGE
         raise LinkError(
             f"the device at {self.transport.name} does not answer while {doing} ({attempts} attempts, {wait:g} s each)",
             hint,
@@ -156,21 +159,26 @@ class DeviceLink:
         """The answer to `frame`; None after `wait` seconds, or soon after the device says that it received garbage.
 
         Only the transport's own clock says that time is up (the emulator's is not ours), unless bytes come without end.
+        Raises LinkError when they do, for twice as long, and no frame was ever among them.
         """
         start = time.monotonic()
-        deadline, left = start + wait, wait
+        deadline, left, first = start + wait, wait, 0.0
         while time.monotonic() < start + 10 * wait:
             data = self.transport.read(left)
             if not data:
                 return None
             self._heard = True
+            first = first or time.monotonic()
             for got in self._decoder.feed(data):
+                self._understood = True
                 if self._is_garbage_report(got, doing):
                     # That may have been noise before our frame, so that its answer still follows.
                     deadline = 0
                 elif got.type == frame.type | REPLY and got.sequence == frame.sequence:
                     return got
                 # else: the late answer to an earlier attempt
+            if not self._understood and time.monotonic() > first + max(2 * wait, LEAST_FLOOD):
+                raise LinkError(f"the device at {self.transport.name} sends bytes without end while {doing}", _GARBAGE)
             left = max(deadline - time.monotonic(), AFTER_GARBAGE)
         return None
 

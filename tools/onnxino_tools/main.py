@@ -1,12 +1,13 @@
 """The command `onnxino`: finds the subcommand, and is the one door through which errors leave.
 
-Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted.
+Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted (128 + n by another signal n).
 """
 
 from __future__ import annotations
 
 import importlib
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol, cast
@@ -44,6 +45,7 @@ class Command(Protocol):
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command line and returns its exit code; raises nothing."""
+    ui.ensure_streams()
     try:
         code = _dispatch(list(sys.argv[1:] if argv is None else argv))
         sys.stdout.flush()
@@ -65,10 +67,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         where = f": {e.filename}" if e.filename else ""
         ui.error(f"{e.strerror or e}{where}")
         return 1
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as e:
         ui.talk()
-        ui.error("interrupted")
-        return 130
+        number = signal.Signals(getattr(e, "number", signal.SIGINT))
+        ui.error("interrupted" if number == signal.SIGINT else f"ended by {number.name}")
+        return 128 + number
 
 
 def _dispatch(argv: list[str]) -> int:

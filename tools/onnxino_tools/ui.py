@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -21,14 +22,23 @@ def write(stream: TextIO, text: str, end: str = "\n") -> None:
     stream.flush()
 
 
+def ensure_streams() -> None:
+    """Puts the null device where stdin, stdout or stderr is closed (`>&-`; Python has None there), in this order: else
+    the next file that is opened would get the closed one's number, and with it what libraries print."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115
+
+
 def out(text: str = "") -> None:
     """One line of data on stdout."""
     write(sys.stdout, text)
 
 
 def talk(text: str = "") -> None:
-    """One line of talk on stderr."""
-    write(sys.stderr, text)
+    """One line of talk on stderr; lost where the terminal is gone, which must not stop the work."""
+    with contextlib.suppress(OSError):
+        write(sys.stderr, text)
 
 
 def out_json(value: object) -> None:
@@ -81,6 +91,11 @@ def size(count: int) -> str:
     return f"{count:,} bytes" if count < 10_240 else f"{count:,} bytes ({count / 1024:.1f} KB)"
 
 
+def counted(count: int, noun: str) -> str:
+    """1 image, 1,000 images."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
 class Progress:
     """A progress bar with rate and time left on stderr; silent where it is no terminal. A context manager."""
 
@@ -105,12 +120,14 @@ class Progress:
         now = time.monotonic()
         if self.active and (now - self._drawn >= 0.1 or done >= self.total):
             self._drawn = now
-            write(sys.stderr, "\r" + self._line(now - self._start), end="\x1b[K")
+            with contextlib.suppress(OSError):
+                write(sys.stderr, "\r" + self._line(now - self._start), end="\x1b[K")
 
     def close(self) -> None:
         """Removes the bar, so that what follows begins on a clean line."""
         if self.active and self._drawn:
-            write(sys.stderr, "\r\x1b[K", end="")
+            with contextlib.suppress(OSError):
+                write(sys.stderr, "\r\x1b[K", end="")
         self.active = False
 
     def _line(self, seconds: float) -> str:

@@ -12,6 +12,7 @@ from onnxino_converter.fuse.affine import affine_nodes
 from onnxino_converter.fuse.operands import Operand, Pattern, device_bytes
 from onnxino_converter.ir import Graph, Node, Quantization, Value
 from onnxino_converter.quantized import AddSpec, Clamp, LookupSpec, MulSpec
+from onnxino_converter.refusal import refusal
 
 
 def fuse_add(pattern: Pattern) -> list[Node]:
@@ -62,6 +63,9 @@ def add_nodes(
         a, b, qa, qb = b, a, qb, qa
     result.quantization = y
     spec = AddSpec(qa, qb, y, domain, clamp, exactness)
+    _check_scales(node, "input scale / output scale", *add_constant(spec)[:2])
+    if not np.isfinite(add_constant(spec)[2]):
+        _check_scales(node, "the zero points * input scale / output scale", add_constant(spec)[2])
     scalar = _scalar(b)
     if scalar is not None and a.value.shape == result.shape:
         table = _add_table(spec, scalar)
@@ -86,12 +90,25 @@ def mul_nodes(
     qa, qb = a.quantization(node), b.quantization(node)
     result.quantization = y
     spec = MulSpec(qa, qb, y, domain, clamp, exactness)
+    _check_scales(node, "the product of the input scales / output scale", mul_scale(spec))
     scalar = _scalar(b)
     if scalar is not None and a.value.shape == result.shape:
         table = _mul_table(spec, scalar)
         return [Node("Lookup", node.name, [a.value], [result], spec=LookupSpec(table, exactness))]
     inputs: list[Value | None] = [device_operand(graph, a, qa), device_operand(graph, b, qb)]
     return [Node("Mul", node.name, inputs, [result], spec=spec)]
+
+
+def _check_scales(node: Node, what: str, *scales: np.float32) -> None:
+    """The device's factors must be finite float32 above 0; ONNX Runtime computes with 0 or infinity."""
+    bad = [scale for scale in scales if not np.isfinite(scale) or scale <= 0]
+    if bad:
+        raise refusal(
+            node.describe(),
+            f"{what} is {bad[0]}",
+            "a finite float32 above 0",
+            "quantize again: a scale is extremely large or small",
+        )
 
 
 def _scalar(operand: Operand) -> int | None:
@@ -103,13 +120,15 @@ def _scalar(operand: Operand) -> int | None:
 
 def add_constant(spec: AddSpec) -> tuple[np.float32, np.float32, np.float32]:
     """scale_a, scale_b and constant = zy - fma(scale_a, za, scale_b * zb), zero points in the domain."""
-    scale_a, scale_b = F32(spec.a.scale) / F32(spec.y.scale), F32(spec.b.scale) / F32(spec.y.scale)
-    za, zb, zy = (F32(q.device_zero_point + spec.domain) for q in (spec.a, spec.b, spec.y))
-    return scale_a, scale_b, F32(zy - fma(scale_a, za, scale_b * zb))
+    with np.errstate(all="ignore"):
+        scale_a, scale_b = F32(spec.a.scale) / F32(spec.y.scale), F32(spec.b.scale) / F32(spec.y.scale)
+        za, zb, zy = (F32(q.device_zero_point + spec.domain) for q in (spec.a, spec.b, spec.y))
+        return scale_a, scale_b, F32(zy - fma(scale_a, za, scale_b * zb))
 
 
 def mul_scale(spec: MulSpec) -> np.float32:
-    return F32(F32(spec.a.scale) * F32(spec.b.scale) / F32(spec.y.scale))
+    with np.errstate(all="ignore"):
+        return F32(F32(spec.a.scale) * F32(spec.b.scale) / F32(spec.y.scale))
 
 
 def _add_table(spec: AddSpec, scalar: int) -> NDArray[np.int8]:

@@ -180,7 +180,7 @@ class Pattern:
         """Whether nothing else reads the floats of the pattern, and its activations are redundant."""
         value = self.quantize.input(0)
         for _ in range(len(self.activations) + 1):
-            if len(self.users.get(value, [])) != 1 or value in self.outputs:
+            if len(self.users.get(value, [])) != 1 or value in self.outputs or value.read_by_dead:
                 return False
             value = self.producers[value].input(0)
         return all(self._redundant(node) for node in self.activations)

@@ -39,8 +39,8 @@ def softmax_nodes(
     factor = softmax_factor(yq.scale, whole=exactness == Exactness.Exact)
     overflows = float(softmax_table(xq.scale, length)[255]) * factor > float(np.finfo(np.float32).max)
     if length == 1:
-        return [_of_one(node, x, yq, result, domain, exactness, overflows)]
-    if overflows:
+        return [_of_one(node, x, yq, result, domain, exactness, factor, overflows)]
+    if overflows:  # ONNX Runtime loses the largest values; lower_softmax lowers the table, so that ours are right
         exactness = Exactness.Step
     if not node.attributes["flatten"] or axis == len(x.shape) - 1:
         spec = SoftmaxSpec(axis, xq, yq, exactness)
@@ -56,11 +56,21 @@ def softmax_nodes(
 
 
 def _of_one(
-    node: Node, x: Value, yq: Quantization, result: Value, domain: int, exactness: Exactness, overflows: bool
+    node: Node,
+    x: Value,
+    yq: Quantization,
+    result: Value,
+    domain: int,
+    exactness: Exactness,
+    factor: float,
+    overflows: bool,
 ) -> Node:
-    """Softmax of single elements: 1, except where ONNX Runtime's uint8 kernel overflows and gives its zero point."""
+    """Softmax of single elements: 1, by ONNX Runtime's integer kernel floor(1 / y_scale) steps; where that overflows
+    uint8 gives the zero point."""
     if exactness == Exactness.Exact and overflows:
         value = yq.device_zero_point if domain == 128 else 127
+    elif exactness == Exactness.Exact:
+        value = min(int(factor) + yq.device_zero_point, 127)
     else:
         value = int(quantize(np.ones(1, np.float32), yq)[0])
     table = np.full(256, value, np.int8)

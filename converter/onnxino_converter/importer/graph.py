@@ -20,6 +20,8 @@ OPSET_MIN, OPSET_MAX = 10, 25
 RANK_MAX = 6
 _KEPT = {"QuantizeLinear", "DequantizeLinear"}  # never computed ahead: fusing needs their parameters
 
+_CHECKER_HINT = "python -c \"import onnx; onnx.checker.check_model('MODEL.onnx')\""
+
 
 def import_graph(model: ModelProto) -> Graph:
     """The IR of a model. Raises ConvertError for what is not valid or not supported."""
@@ -40,6 +42,10 @@ def import_graph(model: ModelProto) -> Graph:
     inputs = [_input(info, context) for info in proto.input if info.name not in initializers]
     for node in _ordered(proto, set(context.values)):
         _import_node(context, node, opsets)
+    symbolic = any(port.shape[0] == -1 for port in inputs)
+    if not _rounds_up(proto):
+        for info in proto.output:
+            _check_declared(info, context, symbolic)
     outputs = [_output(info, context) for info in proto.output]
     _name_apart(context, inputs)
     return Graph(proto.name, inputs, outputs, context.nodes)
@@ -81,7 +87,7 @@ def _constant(tensor: TensorProto) -> Value:
         array: Any = numpy_helper.to_array(tensor)
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ConvertError(f"initializer '{tensor.name}' is damaged: {reason}", "python -m onnx.checker FILE") from None
+        raise ConvertError(f"initializer '{tensor.name}' is damaged: {reason}", _CHECKER_HINT) from None
     return Value(tensor.name, tuple(array.shape), array.dtype, array)
 
 
@@ -135,7 +141,7 @@ def _dimensions(info: ValueInfoProto) -> tuple[Shape, list[str]]:
 def _output(info: ValueInfoProto, context: Context) -> PortInfo:
     value = context.values.get(info.name)
     if value is None:
-        raise ConvertError(f"graph output '{info.name}' is computed by no node", "python -m onnx.checker FILE")
+        raise ConvertError(f"graph output '{info.name}' is computed by no node", _CHECKER_HINT)
     shape, names = _dimensions(info)
     sizes = tuple(1 if d == -1 else d for d in shape)
     if (
@@ -149,6 +155,27 @@ def _output(info: ValueInfoProto, context: Context) -> PortInfo:
     return PortInfo(info.name, value, value.dtype, shape, names)
 
 
+def _rounds_up(proto: GraphProto) -> bool:
+    """Whether a pooling has ceil_mode. onnx.shape_inference counts windows behind the image there, ONNX Runtime does
+    not, so what is declared is often wrong."""
+    return any(attribute.name == "ceil_mode" and attribute.i for node in proto.node for attribute in node.attribute)
+
+
+def _check_declared(info: ValueInfoProto, context: Context, symbolic_batch: bool) -> None:
+    """Refuses an output whose declared sizes are not the computed ones. No dimensions at all count as undeclared; with
+    a symbolic batch the first says nothing."""
+    declared, _ = _dimensions(info)
+    value = context.values.get(info.name)
+    if value is None or not declared:
+        return
+    known = [d if d >= 0 and not (i == 0 and symbolic_batch) else -1 for i, d in enumerate(declared)]
+    if len(known) != len(value.shape) or any(d not in (-1, c) for d, c in zip(known, value.shape, strict=True)):
+        raise ConvertError(
+            f"graph output '{info.name}' is declared as {list(declared)}, its operators compute {list(value.shape)}",
+            "correct the declaration or the operators' attributes (onnx.shape_inference.infer_shapes shows the shapes)",
+        )
+
+
 def _ordered(proto: GraphProto, known: set[str]) -> list[NodeProto]:
     """The nodes so that each comes after what it reads; the file's order where that is valid."""
     known = known | {""}
@@ -156,9 +183,7 @@ def _ordered(proto: GraphProto, known: set[str]) -> list[NodeProto]:
     for node in proto.node:
         for name in node.output:
             if name and (name in made or name in known):
-                raise ConvertError(
-                    f"tensor '{name}' is defined twice (again by {_label(node)})", "python -m onnx.checker FILE"
-                )
+                raise ConvertError(f"tensor '{name}' is defined twice (again by {_label(node)})", _CHECKER_HINT)
             if name:
                 made[name] = node
     ordered: list[NodeProto] = []
@@ -177,7 +202,7 @@ def _ordered(proto: GraphProto, known: set[str]) -> list[NodeProto]:
             if missing:
                 raise ConvertError(
                     f"{_label(node)} reads '{missing[0]}', which is no input, no initializer and no node's output",
-                    "python -m onnx.checker FILE",
+                    _CHECKER_HINT,
                 )
             raise ConvertError(
                 f"{_label(node)} is part of a cycle: it reads what is computed from its own output", None

@@ -57,7 +57,7 @@ def qlinear_binary(context: Context, raw: RawNode) -> None:
 def qlinear_average_pool(context: Context, raw: RawNode) -> None:
     _no_channels_last(raw)
     n, c, height, width = image(raw, raw.input(0))
-    made, out = window(raw, raw.ints("kernel_shape"), height, width)
+    made, out = window(raw, raw.ints("kernel_shape"), height, width, pooling=True)
     context.emit(raw, list(raw.inputs), (n, c, *out), window=made, include_pad=bool(raw.int("count_include_pad", 0)))
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import re
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,31 +14,42 @@ from onnxino.errors import ConvertError
 if TYPE_CHECKING:
     from onnx import ModelProto
 
+# {source}, {folder}, {target}: as a shell takes them; {file}, {onnx}, {int8}: between quotes within quotes; {onnx} and
+# {int8} are new files. Every command is a line of its own, and runs as it is, given samples.npy.
 _QUANTIZE = (
-    'python -c "from onnxruntime.quantization import quantize_static; ..." '
-    "(quantize_static('{stem}.onnx', '{stem}_int8.onnx', calibration_reader, per_channel=True); see docs/converting.md)"
+    "then quantize it with inputs like the real ones (samples.npy, float32, the first axis counts them):\n"
+    'python -c "import numpy as np, onnxruntime as ort, onnxruntime.quantization as q; '
+    "name = ort.InferenceSession('{onnx}').get_inputs()[0].name; batches = iter(np.load('samples.npy')[:, None]); "
+    "reader = type('Reader', (q.CalibrationDataReader,), "
+    "dict(get_next=lambda self: next((dict([(name, x)]) for x in batches), None))); "
+    "q.quantize_static('{onnx}', '{int8}', reader(), per_channel=True)\""
 )
-_TFLITE = "pip install tf2onnx; python -m tf2onnx.convert --tflite {name} --output {stem}.onnx --opset 13"
+_TFLITE = "pip install tf2onnx\npython -m tf2onnx.convert --tflite {source} --output {target} --opset 13"
 _KERAS = (
-    'pip install tf2onnx; python -c "import tf2onnx, tensorflow as tf; tf2onnx.convert.from_keras('
-    "tf.keras.models.load_model('{name}'), output_path='{stem}.onnx')\"; then " + _QUANTIZE
+    'pip install tf2onnx\npython -c "import tf2onnx, tensorflow as tf; tf2onnx.convert.from_keras('
+    "tf.keras.models.load_model('{file}'), output_path='{onnx}')\"\n" + _QUANTIZE
 )
-_TORCH = "in Python: torch.onnx.export(model, example_input, '{stem}.onnx'); then " + _QUANTIZE
-_SAVED_MODEL = (
-    "pip install tf2onnx; python -m tf2onnx.convert --graphdef {name} --output {stem}.onnx; then " + _QUANTIZE
+_TORCH = (
+    "in Python, where the model is built and its weights are loaded:\nimport torch; torch.onnx.export(model.eval(), "
+    "(torch.zeros(1, 3, 64, 64),), '{onnx}')  # the shape of its input\n" + _QUANTIZE
 )
+_FROZEN = (
+    "pip install tf2onnx\npython -m tf2onnx.convert --graphdef {source} --output {target} --inputs input:0 "
+    "--outputs output:0  # the names in the graph\n" + _QUANTIZE
+)
+_SAVED_MODEL = "pip install tf2onnx\npython -m tf2onnx.convert --saved-model {folder} --output {target}\n" + _QUANTIZE
 
 # suffix -> (what it is, how to make quantized ONNX of it)
-_FOREIGN = {
-    ".tflite": ("a TensorFlow Lite model", _TFLITE + " (a quantized model stays quantized)"),
+FOREIGN = {
+    ".tflite": ("a TensorFlow Lite model", _TFLITE + "  # a quantized model stays quantized"),
     ".h5": ("a Keras model (HDF5)", _KERAS),
     ".hdf5": ("a Keras model (HDF5)", _KERAS),
     ".keras": ("a Keras model", _KERAS),
     ".pt": ("a PyTorch file", _TORCH),
     ".pth": ("a PyTorch file", _TORCH),
     ".pkl": ("a Python pickle", _TORCH),
-    ".pb": ("a TensorFlow graph", _SAVED_MODEL),
-    ".safetensors": ("a safetensors file: weights without a graph", "load the weights into their model; " + _TORCH),
+    ".pb": ("a TensorFlow graph", _FROZEN),
+    ".safetensors": ("a safetensors file: weights without a graph", _TORCH),
     ".ort": ("an ORT format model", "convert the ONNX file that it was made from"),
 }
 
@@ -85,7 +98,7 @@ def _load_file(path: Path) -> Source:
 
 def _folder_hint(path: Path) -> str | None:
     if (path / "saved_model.pb").exists():
-        return f"python -m tf2onnx.convert --saved-model {path} --output {path.name}.onnx; then quantize it"
+        return _filled(_SAVED_MODEL, path / "saved_model.pb")
     return "give the path of an .onnx file"
 
 
@@ -102,19 +115,20 @@ def _parse(data: bytes, label: str, path: Path | None) -> ModelProto:
         model = onnx.load_model_from_string(data)
     except DecodeError:
         raise ConvertError(
-            f"{label}: is not an ONNX model (the protobuf does not parse)", _not_onnx_hint(data)
+            f"{label}: is not an ONNX model (the protobuf does not parse)", _not_onnx_hint(data, path)
         ) from None
     if not model.HasField("graph"):
-        raise ConvertError(f"{label}: is not an ONNX model (it holds no graph)", _not_onnx_hint(data))
+        raise ConvertError(f"{label}: is not an ONNX model (it holds no graph)", _not_onnx_hint(data, path))
     return model
 
 
-def _not_onnx_hint(data: bytes) -> str:
+def _not_onnx_hint(data: bytes, path: Path | None) -> str:
     if data.startswith(b"version https://git-lfs"):
         return "this is a Git LFS pointer: run git lfs pull"
     if data[:4] == b"OXM\x1a":
         return "this file is already converted (.oxm)"
-    return "check that the file is complete: python -m onnx.checker FILE"
+    name = _escaped(path.as_posix()) if path else "model.onnx"
+    return f"check that the file is complete: python -c \"import onnx; onnx.checker.check_model('{name}')\""
 
 
 def _foreign(data: bytes, path: Path | None) -> ConvertError | None:
@@ -126,12 +140,34 @@ def _foreign(data: bytes, path: Path | None) -> ConvertError | None:
         suffix = ".h5"
     elif data.startswith(b"PK\x03\x04"):
         suffix = ".keras" if b"config.json" in data[:4096] or suffix == ".keras" else ".pt"
-    elif suffix == ".onnx" or suffix not in _FOREIGN:
+    elif suffix == ".onnx" or suffix not in FOREIGN:
         return None
-    what, hint = _FOREIGN[suffix]
-    name = path.name if path else f"model{suffix}"
-    stem = path.stem if path else "model"
-    return ConvertError(f"{path or 'the given bytes'}: is {what}, not ONNX", hint.format(name=name, stem=stem))
+    what, hint = FOREIGN[suffix]
+    if path and path.name == "saved_model.pb":
+        hint = _SAVED_MODEL
+    filled = _filled(hint, path or Path(f"model{suffix}"))
+    return ConvertError(f"{path or 'the given bytes'}: is {what}, not ONNX", filled)
+
+
+def _filled(hint: str, path: Path) -> str:
+    """The hint with the names of this file and of those to be made, which are in the current folder and new."""
+    stem = path.resolve().parent.name if path.name == "saved_model.pb" else path.stem
+    new, number = stem, 2
+    while any(Path(f"{new}{end}").exists() or f"{new}{end}" == path.name for end in (".onnx", "_int8.onnx")):
+        new, number = f"{stem}_{number}", number + 1
+    return hint.format(
+        source=shlex.quote(str(path)),
+        folder=shlex.quote(str(path.parent)),
+        target=shlex.quote(f"{new}.onnx"),
+        file=_escaped(path.as_posix()),
+        onnx=_escaped(f"{new}.onnx"),
+        int8=_escaped(f"{new}_int8.onnx"),
+    )
+
+
+def _escaped(name: str) -> str:
+    """For single quotes of Python within double quotes of a shell."""
+    return re.sub(r"([\\'\"$`])", r"\\\1", name)
 
 
 def _external_names(model: ModelProto) -> list[str]:

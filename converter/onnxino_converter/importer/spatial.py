@@ -34,27 +34,46 @@ def image(raw: RawNode, x: Value) -> tuple[int, int, int, int]:
     return n, c, h, w
 
 
-def window(raw: RawNode, kernel: list[int], height: int, width: int) -> tuple[Window, tuple[int, int]]:
+def window(
+    raw: RawNode, kernel: list[int], height: int, width: int, pooling: bool = False
+) -> tuple[Window, tuple[int, int]]:
     """The window of a convolution or pooling, and the output's height and width."""
     strides, dilations = raw.ints("strides", [1, 1]), raw.ints("dilations", [1, 1])
     for what, values in (("kernel_shape", kernel), ("strides", strides), ("dilations", dilations)):
         if len(values) != 2 or not all(1 <= v <= WINDOW_LIMIT for v in values):
             raise raw.refuse(f"{what} is {values}", "two sizes of 1 or more")
     extent = [d * (k - 1) + 1 for k, d in zip(kernel, dilations, strict=True)]
-    pads, sizes = _padding(raw, extent, strides, (height, width))
+    padded_for = kernel if pooling else extent  # ONNX Runtime's pooling pads for SAME as if there were no dilation
+    pads, sizes = _padding(raw, extent, padded_for, strides, (height, width))
     made = Window((kernel[0], kernel[1]), (strides[0], strides[1]), (dilations[0], dilations[1]), pads)
+    if pooling:
+        _check_pixels(raw, made, (height, width), sizes)
     return made, sizes
 
 
+def _check_pixels(raw: RawNode, made: Window, size: tuple[int, int], steps: tuple[int, int]) -> None:
+    """Refuses a pooling of which a window covers no pixel: a dilated one may step over a small image."""
+    for axis, name in enumerate(("height", "width")):
+        offsets = [k * made.dilations[axis] - made.pads[axis] for k in range(made.kernel[axis])]
+        starts = (step * made.strides[axis] for step in range(steps[axis]))
+        if not all(any(0 <= start + offset < size[axis] for offset in offsets) for start in starts):
+            raise raw.refuse(
+                f"a window of {list(made.kernel)} with dilations {list(made.dilations)} and pads {list(made.pads)} "
+                f"lies outside of the image, along the {name} of {size[axis]}",
+                "windows that reach a pixel",
+                "give smaller pads or dilations",
+            )
+
+
 def _padding(
-    raw: RawNode, extent: list[int], strides: list[int], size: tuple[int, int]
+    raw: RawNode, extent: list[int], padded_for: list[int], strides: list[int], size: tuple[int, int]
 ) -> tuple[tuple[int, int, int, int], tuple[int, int]]:
     mode = raw.text("auto_pad", "NOTSET")
-    begin, end, out = [0, 0], [0, 0], [0, 0]
+    begin, end = [0, 0], [0, 0]
     if mode in ("SAME_UPPER", "SAME_LOWER"):
         for i in range(2):
-            out[i] = -(-size[i] // strides[i])
-            total = max((out[i] - 1) * strides[i] + extent[i] - size[i], 0)
+            steps = -(-size[i] // strides[i])
+            total = max((steps - 1) * strides[i] + padded_for[i] - size[i], 0)
             small = total // 2
             begin[i] = small if mode == "SAME_UPPER" else total - small
             end[i] = total - begin[i]
@@ -63,12 +82,10 @@ def _padding(
         if len(pads) != 4 or not all(0 <= p <= WINDOW_LIMIT for p in pads):
             raise raw.refuse(f"pads are {pads}", "four sizes of 0 or more")
         begin, end = pads[:2], pads[2:]
-        for i in range(2):
-            out[i] = _steps(
-                size[i] + begin[i] + end[i] - extent[i], strides[i], size[i] + begin[i], bool(raw.int("ceil_mode", 0))
-            )
     else:
         raise raw.refuse(f"auto_pad is {mode}", "NOTSET, SAME_UPPER, SAME_LOWER, VALID")
+    ceil = bool(raw.int("ceil_mode", 0))
+    out = [_steps(size[i] + begin[i] + end[i] - extent[i], strides[i], size[i] + begin[i], ceil) for i in range(2)]
     if min(out) < 1:
         raise raw.refuse(f"the window {extent} (with dilation) is larger than the padded input {list(size)}")
     return (begin[0], begin[1], end[0], end[1]), (out[0], out[1])
@@ -110,7 +127,7 @@ def max_pool(context: Context, raw: RawNode) -> None:
         raise raw.refuse("the Indices output is used", "one output")
     x = raw.input(0)
     n, c, height, width = image(raw, x)
-    made, out = window(raw, raw.ints("kernel_shape"), height, width)
+    made, out = window(raw, raw.ints("kernel_shape"), height, width, pooling=True)
     for before, after, size in (
         (made.pads[0], made.pads[2], made.kernel[0]),
         (made.pads[1], made.pads[3], made.kernel[1]),
@@ -123,7 +140,7 @@ def max_pool(context: Context, raw: RawNode) -> None:
 def average_pool(context: Context, raw: RawNode) -> None:
     x = raw.input(0)
     n, c, height, width = image(raw, x)
-    made, out = window(raw, raw.ints("kernel_shape"), height, width)
+    made, out = window(raw, raw.ints("kernel_shape"), height, width, pooling=True)
     context.emit(raw, [x], (n, c, *out), FLOAT, window=made, include_pad=bool(raw.int("count_include_pad", 0)))
 
 

@@ -9,8 +9,10 @@ from onnxino_converter.quantized import SoftmaxSpec
 
 
 def lower_softmax(node: Node, spec: SoftmaxSpec) -> Softmax:
+    exact = spec.exactness == Exactness.Exact
+    factor = softmax_factor(spec.y.scale, whole=exact)
     return Softmax(
-        table=softmax_table(spec.x.scale, node.input(0).shape[-1]),
-        factor=softmax_factor(spec.y.scale, whole=spec.exactness == Exactness.Exact),
+        table=softmax_table(spec.x.scale, node.input(0).shape[-1], 1.0 if exact else factor),
+        factor=factor,
         zero_point=spec.y.device_zero_point,
     )

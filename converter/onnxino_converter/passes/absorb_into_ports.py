@@ -31,7 +31,8 @@ def _input(graph: Graph, port: PortInfo) -> bool:
     old, first = port.value, users[0].output
     before = port.perm or tuple(range(len(perm)))
     port.perm = tuple(before[p] for p in perm)
-    value = Value(old.name, first.shape, old.dtype, None, old.quantization, perm=port.perm)
+    quantization = old.quantization or first.quantization  # an int8 input may have none: its Transpose's result says
+    value = Value(old.name, first.shape, old.dtype, None, quantization, perm=port.perm)
     graph.nodes = [node for node in graph.nodes if node not in users]
     graph.replace({node.output: value for node in users})
     port.value = value

@@ -18,6 +18,7 @@ def drop_identities(graph: Graph) -> bool:
         node.inputs = [mapping.get(value, value) if value is not None else None for value in node.inputs]
         if _is_identity(node) and (node.output not in outputs or _same_mapping(node)):
             mapping[node.output] = node.input(0)
+            node.input(0).quantization = node.input(0).quantization or node.output.quantization
             return []
         source = producers.get(node.input(0)) if node.op == "Reshape" and node.present else None
         if source is not None and source.op == "Reshape":

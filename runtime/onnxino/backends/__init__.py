@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from onnxino.errors import InputError
 from onnxino.schema.model import Model
+
+_CHOICE = "numpy, c, emulator or a serial port"
 
 
 class Backend(Protocol):
@@ -32,8 +36,10 @@ class Backend(Protocol):
 def open_backend(name: str, model: Model, data: bytes) -> Backend:
     """Opens "numpy", "c", "emulator", or a board behind a serial port or URL.
 
-    model: verified; data: the .oxm file it was read from. Raises OnnxinoError (no compiler, no such port, ...).
+    model: verified; data: the .oxm file it was read from. Raises OnnxinoError (no compiler, no such port, ...), and
+    InputError for a name that is no backend and cannot be a port.
     """
+    _check_name(name)
     if name == "numpy":
         from onnxino.backends.numpy_backend import NumpyBackend
 
@@ -45,3 +51,22 @@ def open_backend(name: str, model: Model, data: bytes) -> Backend:
     from onnxino.backends.device import DeviceBackend
 
     return DeviceBackend(model, data, name)
+
+
+def _check_name(name: object) -> None:
+    if not isinstance(name, str):
+        raise InputError(f"backend is of type {type(name).__name__}, expected a name", f"choose {_CHOICE}")
+    # What serial ports are called: /dev/ttyACM0, COM7, \\.\COM12, socket://host:port.
+    if name not in ("numpy", "c", "emulator") and not re.search(r"[/\\]|^com\d+$", name, re.IGNORECASE):
+        raise InputError(f"there is no backend '{name}'", f"choose {_CHOICE} ({_ports()})")
+
+
+def _ports() -> str:
+    """The serial ports of this computer, for a hint."""
+    try:
+        from onnxino_tools.transport import list_ports
+
+        found = [port for port, _ in list_ports()]
+    except (ImportError, OSError):  # an installation without the tools, a system without serial ports
+        found = []
+    return "found: " + ", ".join(found) if found else "none found"

@@ -151,7 +151,9 @@ def check_header(data: bytes, where: str = "model") -> None:
             "make one with: onnxino convert model.onnx -o DIR",
         )
     if len(data) < HEADER_SIZE:
-        raise ModelError(f"{where} is truncated: {len(data)} bytes, the header alone has {HEADER_SIZE}")
+        raise ModelError(
+            f"{where} is truncated: {len(data)} bytes, the header alone has {HEADER_SIZE}", "copy or convert it again"
+        )
     _, major, minor, needed_major, needed_minor, patch, size, crc, reserved = _HEADER.unpack_from(data)
     if (major, minor) != (FORMAT_MAJOR, FORMAT_MINOR) and (major != FORMAT_MAJOR or minor > FORMAT_MINOR):
         relation = "newer" if (major, minor) > (FORMAT_MAJOR, FORMAT_MINOR) else "older"
@@ -163,7 +165,9 @@ def check_header(data: bytes, where: str = "model") -> None:
         )
     if size != len(data):
         problem = "truncated" if len(data) < size else "followed by bytes that do not belong to it"
-        raise ModelError(f"{where} is {problem}: it has {len(data)} bytes, its header says {size}")
+        raise ModelError(
+            f"{where} is {problem}: it has {len(data)} bytes, its header says {size}", "copy or convert it again"
+        )
     if size % ALIGNMENT or any(reserved):
         raise ModelError(f"{where} is damaged: its header is not as written by Onnxino")
     if file_crc(data) != crc:

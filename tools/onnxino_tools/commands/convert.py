@@ -7,12 +7,14 @@ the quantization of inputs and outputs as macros) and NAME.report.json (work, si
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from onnxino.errors import InputError
 from onnxino_tools import arguments, ui
 from onnxino_tools.calibrate import add_calibration, check_options, quantized
+from onnxino_tools.files import write_all
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -63,7 +65,6 @@ def run(args: Namespace) -> int:
     )
     name = converted.name
     folder = Path(args.output)
-    folder.mkdir(parents=True, exist_ok=True)
     report = json.dumps(converted.report, indent=2) + "\n"
     files: list[tuple[str, bytes]] = [
         (f"{name}.oxm", converted.model),
@@ -71,15 +72,16 @@ def run(args: Namespace) -> int:
         (f"{name}.h", converted.c_header.encode()),
         (f"{name}.report.json", report.encode()),
     ]
-    for file, content in files:
-        (folder / file).write_bytes(content)
+    write_all(folder, files)
     if args.json:
         ui.out(report.rstrip())
     else:
         for line in summary(converted.report):
             ui.out(line)
         ui.out(f"  wrote             {', '.join(file for file, _ in files)} to {folder}")
-        ui.talk(f"next: onnxino run {folder / files[0][0]} IMAGE   or   onnxino serial-eval --port emulator ...")
+        oxm = shlex.quote(str(folder / files[0][0]))
+        ui.talk(f"next: onnxino run {oxm} IMAGE")
+        ui.talk(f"or:   onnxino serial-eval --port emulator --model {oxm} --data DATA")
     return 0
 
 

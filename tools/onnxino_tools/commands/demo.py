@@ -21,11 +21,13 @@ from typing import TYPE_CHECKING
 
 from onnxino.errors import InputError
 from onnxino_tools import arguments, ui
+from onnxino_tools.files import write_all
 
 if TYPE_CHECKING:
     from argparse import Namespace
 
 STEPS = 5
+_WHERE = "without it, trashnet takes base_qdq.onnx from the folder of F.npz, or from models/trashnet beside that folder"
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,7 @@ def add_arguments(parser: arguments.Parser) -> None:
         "--data", choices=["digits", "trashnet"], default="digits", help="what to classify (default: digits)"
     )
     parser.add_argument("--data-file", metavar="F.npz", help="trashnet: images, labels, split, classes")
-    parser.add_argument("--model", metavar="M.onnx", help="another quantized model for these images")
+    parser.add_argument("--model", metavar="M.onnx", help=f"another quantized model for these images ({_WHERE})")
     parser.add_argument("--limit", type=arguments.positive, metavar="N", help="only the first N images")
     parser.add_argument("--build", action="store_true", help="compile the firmware where a compiler is installed")
     parser.add_argument("-o", "--output", metavar="DIR", help="keep the converted model there")
@@ -56,6 +58,7 @@ def add_arguments(parser: arguments.Parser) -> None:
 
 def run(args: Namespace) -> int:
     task = _trashnet(args) if args.data == "trashnet" else _digits(args)
+    arguments.check_save(args)
     with tempfile.TemporaryDirectory(prefix="onnxino-demo-") as scratch:
         return _run(args, task, Path(scratch))
 
@@ -86,6 +89,7 @@ def _trashnet(args: Namespace) -> Task:
             tried = " and ".join(f"'{place}'" for place in places)
             raise InputError(f"no model of the waste sorter was found (looked for {tried})", "name it: --model M.onnx")
         model = found[0]
+        ui.note(f"the model is {model.resolve()}, found near the data; --model names another")
     return Task("pieces of waste", "waste_sorter", model, data, "test", args.limit)
 
 
@@ -113,7 +117,8 @@ def _run(args: Namespace, task: Task, scratch: Path) -> int:
                 ui.note(line)
             with open_device(emulator.port) as link:
                 _step(4, "load", load_if_needed(link, content))
-                _step(5, "evaluate", f"{len(data):,} images; every output byte is compared with the NumPy reference")
+                count = ui.counted(len(data), "image")
+                _step(5, "evaluate", f"{count}; every output byte is compared with the NumPy reference")
                 ui.talk(f"{'':13} input: {text}")
                 ui.talk()
                 code = measure(link, evaluator, save=args.save, as_json=args.json)
@@ -129,9 +134,8 @@ def _convert(task: Task, folder: Path) -> bytes:
     if not task.model.is_file():
         raise InputError(f"there is no model '{task.model}'")
     converted = convert(task.model, name=task.name)
-    folder.mkdir(parents=True, exist_ok=True)
     oxm = folder / f"{task.name}.oxm"
-    oxm.write_bytes(converted.model)
+    write_all(folder, [(oxm.name, converted.model)])
     report = converted.report
     sizes = f"{report['model_bytes']:,} bytes of flash, {report['arena_bytes']:,} bytes of RAM"
     _step(1, "convert", f"{task.model.name} -> {oxm.name}: {report['macs']:,} multiply-adds, {sizes}")

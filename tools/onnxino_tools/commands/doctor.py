@@ -55,8 +55,19 @@ def run(args: Namespace) -> int:
     if failed:
         ui.error("something that Onnxino needs is missing", "see the lines marked !!")
     else:
-        ui.talk("all that is needed is there; next: onnxino demo")
+        ui.talk(following(findings))
     return int(failed)
+
+
+def following(findings: list[Finding]) -> str:
+    """What to do next: the demo, or what it needs first."""
+    missing = next((f for f in findings if f.topic == "extra emulator" and f.state != "ok"), None)
+    if missing is None:
+        return "all that is needed is there; next: onnxino demo"
+    return (
+        "convert, info, run, and serial-eval with a board work; the emulated board (demo, emulate) needs its extra\n"
+        f"next: {missing.hint}"
+    )
 
 
 def python() -> Finding:
@@ -162,7 +173,5 @@ def cache() -> Finding:
 
     try:
         return Finding("cache", "ok", str(cache_dir()))
-    except OSError as e:
-        return Finding(
-            "cache", "missing", f"cannot be made: {e}", "set ONNXINO_CACHE_DIR to a folder that can be written"
-        )
+    except OnnxinoError as e:
+        return Finding("cache", "missing", e.message, e.hint)

@@ -79,10 +79,17 @@ def run(args: Namespace) -> int:
 
 
 def _read(path: str) -> bytes:
+    from onnxino_tools.build import BuildError, check_image
+
+    hint = "onnxino build makes one; without --image, the finished one runs"
     try:
-        return Path(path).read_bytes()
+        image = Path(path).read_bytes()
+        check_image(image)
     except OSError as e:
-        raise InputError(f"the image '{path}' cannot be read: {e.strerror}", "onnxino build makes one") from e
+        raise InputError(f"the image '{path}' cannot be read: {e.strerror}", hint) from e
+    except BuildError as e:
+        raise InputError(f"'{path}' is no firmware image: {e.message}", hint) from e
+    return image
 
 
 def _end_with_stdin() -> None:

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
+from onnxino.errors import InputError
 from onnxino_tools import arguments, ui
+from onnxino_tools.inspect.board import ask, for_people, of_device
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -28,30 +30,34 @@ def add_arguments(parser: arguments.Parser) -> None:
 
 def run(args: Namespace) -> int:
     path = Path(args.target)
-    is_file = path.is_file() or path.suffix.lower() in (".oxm", ".onnx")
-    if is_file:
+    if path.is_dir():
+        raise InputError(f"'{path}' is a folder", "inspect takes a model file (.oxm or .onnx) or a serial port")
+    if path.is_file() and path.suffix.lower() not in ("", ".oxm", ".onnx"):
+        _refuse_unknown(path)
+    if path.is_file() or path.suffix.lower() in (".oxm", ".onnx"):
         from onnxino_tools.inspect.report import inspect_file
 
         facts = inspect_file(path, args.board)
+        shown = facts
     else:
-        facts = of_device(args.target)
+        hello = ask(args.target)
+        facts, shown = of_device(hello), for_people(hello)
     if args.json:
         ui.out_json(facts)
         return 0
-    for line in as_text(facts):
+    for line in as_text(shown):
         ui.out(line)
     return 0
 
 
-def of_device(port: str) -> dict[str, Any]:
-    """What a device answers to hello."""
-    import dataclasses
+def _refuse_unknown(path: Path) -> None:
+    """Raises InputError for a file that is no model by its name; models of other kinds are explained by convert."""
+    from onnxino_converter.importer.source import FOREIGN
 
-    from onnxino_tools.devices import open_device
-
-    with open_device(port) as link:
-        hello = dataclasses.asdict(link.hello())
-    return {name: value.hex() if isinstance(value, bytes) else value for name, value in hello.items()}
+    if path.suffix.lower() not in FOREIGN:
+        raise InputError(
+            f"'{path}' is neither .oxm nor .onnx nor a serial port", "onnxino convert model.onnx makes a .oxm"
+        )
 
 
 def as_text(facts: dict[str, Any]) -> list[str]:
@@ -109,7 +115,11 @@ def _text(value: object) -> str:
     if value is None:
         return "-"
     if isinstance(value, list):
-        return ", ".join(map(str, value))  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
+        return ", ".join(_text(item) for item in cast("list[object]", value))
     if isinstance(value, dict):
-        return ", ".join(f"{v} {k}" for k, v in value.items())  # pyright: ignore[reportUnknownVariableType]
+        fields = cast("dict[str, object]", value)
+        if fields.keys() == {"name", "type", "shape"}:
+            shape = "" if fields["shape"] is None else f" {fields['shape']}"
+            return f"{fields['name']}: {fields['type'] or '?'}{shape}"
+        return ", ".join(f"{name}={_text(item)}" for name, item in fields.items())
     return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)

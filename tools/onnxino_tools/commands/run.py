@@ -32,6 +32,7 @@ def add_arguments(parser: arguments.Parser) -> None:
 
 def run(args: Namespace) -> int:
     options = arguments.pixel_options(args)
+    arguments.check_save(args)
     from onnxino import InferenceSession
     from onnxino_tools.inference import classify, save
     from onnxino_tools.models import read_model

@@ -2,8 +2,8 @@
 
 Each image goes to the device, its output bytes come back and are compared with the NumPy reference. Ends with accuracy,
 confusion matrix, latency, bytes that differ and link errors; exit code 1 when a byte differs. The model is loaded into
-the device first where it holds another one. When the device dies or Ctrl-C comes, the images done are reported and
-saved.
+the device first where it holds another one. When the device dies or Ctrl-C or SIGTERM comes, the images done are
+reported and saved.
 
 PORT is a serial port (/dev/ttyACM0, COM3), a URL of pyserial (socket://127.0.0.1:5331), or `emulator`.
 """
@@ -13,7 +13,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from onnxino.errors import LinkError
+from onnxino.errors import InputError, LinkError
 from onnxino_tools import arguments, ui
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ def add_arguments(parser: arguments.Parser) -> None:
 
 def run(args: Namespace) -> int:
     options = arguments.pixel_options(args)
+    arguments.check_save(args)
     from onnxino import InferenceSession
     from onnxino_tools.data.inputs import image_feed
     from onnxino_tools.devices import open_device
@@ -66,35 +67,42 @@ def load_if_needed(link: DeviceLink, content: bytes) -> str:
 def measure(link: DeviceLink, evaluator: Evaluator, *, save: str | None, as_json: bool) -> int:
     """Streams all images, reports and saves; returns the exit code.
 
-    What is done when the link breaks or Ctrl-C comes is reported and saved before the error goes on.
+    What is done when the link breaks or a signal (Ctrl-C, SIGTERM, SIGHUP) comes is saved and reported before the error
+    goes on.
     """
     from onnxino_tools.interrupt import Interrupt
 
     emulated = is_emulated(link)
     failure: BaseException | None = None
-    try:
-        with ui.Progress(len(evaluator.data), "images") as bar, Interrupt() as interrupt:
-
-            def progress(done: int) -> None:
-                bar.update(done)
-                interrupt.check()
-
-            evaluator.run(link, progress)
-    except (LinkError, KeyboardInterrupt) as e:
-        failure = e
     result = evaluator.result
+    with Interrupt() as interrupt:
+        try:
+            with ui.Progress(len(evaluator.data), "images") as bar:
+
+                def progress(done: int) -> None:
+                    bar.update(done)
+                    interrupt.check()
+
+                evaluator.run(link, progress)
+        except (LinkError, KeyboardInterrupt) as e:
+            failure = e
+        # Before the report: where the terminal was closed, stdout fails.
+        if save is not None:
+            from onnxino_tools.evaluate import save as save_arrays
+
+            try:
+                save_arrays(Path(save), evaluator.session, result)
+                ui.talk(f"saved: {ui.counted(result.images, 'image')} in {save}")
+            except InputError as e:  # the report is still worth seeing
+                failure = failure or e
     if as_json:
         ui.out_json(result.as_json())
     else:
         for line in report(result, emulated):
             ui.out(line)
-    if save is not None:
-        from onnxino_tools.evaluate import save as save_arrays
-
-        save_arrays(Path(save), evaluator.session, result)
-        ui.talk(f"saved: {result.images:,} images in {save}")
-    if failure is not None:
+    if result.images < result.total:
         ui.talk(f"{result.images:,} of {result.total:,} images were done before it broke off")
+    if failure is not None:
         raise failure
     if result.bytes_different:
         hint = "onnxino verify finds the first operator that differs"

@@ -19,6 +19,7 @@ from onnxino_tools.arguments import (
     add_json,
     add_preprocessing,
     add_save,
+    check_save,
     positive,
 )
 
@@ -63,6 +64,7 @@ def run(args: Namespace) -> int:
     backends = [name.strip() for name in args.backends.split(",") if name.strip()]
     if not backends:
         raise UsageError("--backends names none", f"for example --backends {','.join(BACKENDS)}")
+    check_save(args)
     from onnxino import load_model
     from onnxino_converter import convert
     from onnxino_tools.verify.run import load_onnx, verify
@@ -86,7 +88,7 @@ def run(args: Namespace) -> int:
 
         with InferenceSession(converted.model) as session:
             noise = compare_with_float(session, proto, float_model, feeds)
-    if args.save:
+    if args.save is not None:
         _save(args.save, feeds, outputs)
     if args.json:
         ui.out_json(as_json(report) | ({} if noise is None else {"snr": snr_as_json(noise)}))
@@ -111,8 +113,10 @@ def _feeds(args: Namespace, model: Model) -> tuple[Feeds, str]:
 def _save(path: str, feeds: Feeds, outputs: dict[str, Any]) -> None:
     import numpy as np
 
+    from onnxino_tools.files import write_whole
+
     arrays: dict[str, Any] = {f"inputs/{name}": array for name, array in feeds.items()} | outputs
-    np.savez_compressed(path, **arrays)
+    write_whole(path, lambda file: np.savez_compressed(file, allow_pickle=False, **arrays))
 
 
 def snr_as_json(report: SnrReport) -> dict[str, Any]:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm"}
+_HINT = "IMAGE is an image file (PNG, JPEG and others), a folder of them, or a .npy/.npz"
 _MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 
 
@@ -36,9 +37,9 @@ def read_image(path: Path, height: int, width: int, channels: int, how: str = "c
             upright = ImageOps.exif_transpose(file)
             image = upright.convert(_MODES[channels])
     except FileNotFoundError as e:
-        raise InputError(f"there is no file '{path}'") from e
+        raise InputError(f"there is no file '{path}'", _HINT) from e
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as e:
-        raise InputError(f"'{path}' is not an image that can be read: {e}") from e
+        raise InputError(f"'{path}' is not an image that can be read: {e}", _HINT) from e
     pixels = np.asarray(_fit(image, height, width, how), np.uint8)
     return pixels.reshape(height, width, channels)
 

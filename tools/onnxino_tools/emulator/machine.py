@@ -19,6 +19,7 @@ from onnxino_tools.emulator.checks import BlockChecks
 from onnxino_tools.emulator.chip import Bus
 from onnxino_tools.emulator.core import Core
 from onnxino_tools.emulator.counting import Counter, CounterState, PythonCounter, make_counter, new_state
+from onnxino_tools.emulator.deferred import DeferredSignals
 from onnxino_tools.emulator.exceptions import Exceptions
 from onnxino_tools.emulator.fault import EmulatorFault
 from onnxino_tools.emulator.fault_desk import FaultDesk
@@ -34,7 +35,7 @@ from onnxino_tools.emulator.watch import map_watched
 _NO_END = 0xF0000000  # an address that no code reaches
 _WFI, _SEV = b"\x30\xbf", b"\x40\xbf"
 _UNDEFINED, _SUPERVISOR, _BREAKPOINT, _EXCEPTION_RETURN = 1, 2, 7, 8  # Unicorn's interrupt numbers
-_LONGEST = 16_000_000  # cycles in one go, so that Ctrl-C gets through
+_LONGEST = 16_000_000  # cycles in one go, so that Ctrl-C gets through where the engine calls no Python
 IDLE_POLLS = 32
 ACCESS_CYCLES = 8  # what a register access counts where blocks are not counted
 DEVICE_ID = 0x0123_4567_89AB_CDEF
@@ -114,6 +115,7 @@ class Machine:
         self._reset_reason = 0
         self._sleeping = False
         self._sleep_left = 0
+        self._signals = DeferredSignals(self.request_stop)
         self.resets = 0
         self._power_on()
 
@@ -185,7 +187,8 @@ class Machine:
         "idle": the firmware polls for the host, or sleeps for more than `max_sleep` cycles in this call; "until":
         `until()` became true (it is looked at when the device sent something or an event happened); "limit": the
         instructions or cycles
-        (sleep included) are used up. Raises EmulatorFault for what the chip would fault on.
+        (sleep included) are used up. Raises EmulatorFault for what the chip would fault on, and what the handlers of
+        signals raise (KeyboardInterrupt): they are called when the engine stands, and the machine can run on.
         """
         state = self._state
         self._sleep_left = max_sleep
@@ -193,10 +196,12 @@ class Machine:
         end = self.scheduler.at(self.scheduler.now + max_cycles, self.request_stop) if max_cycles is not None else None
         self.bus.uarte0.idle_polls = 0
         try:
-            while True:
-                reason = self._step(until, end.time if end is not None else NEVER)
-                if reason is not None:
-                    return reason
+            with self._signals:
+                while True:
+                    self._signals.deliver()
+                    reason = self._step(until, end.time if end is not None else NEVER)
+                    if reason is not None:
+                        return reason
         finally:
             if end is not None:
                 end.cancel()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from onnx import ModelProto, ValueInfoProto
 
     from onnxino import InferenceSession
+    from onnxino.session import NodeArg
 
 
 def inspect_file(path: Path, board: str = "nano33ble") -> dict[str, Any]:
@@ -51,15 +53,26 @@ def of_device_model(content: bytes) -> dict[str, Any]:
             "source_sha256": bytes(provenance.source_sha256).hex(),
             "source_producer": provenance.source_producer,
             "made_by": f"onnxino {provenance.tool_version}",
-            "options": provenance.options,
+            "options": _options(provenance.options),
         }
 
 
 def _ports(session: InferenceSession) -> dict[str, Any]:
+    def port(arg: NodeArg) -> dict[str, object]:
+        return {"name": arg.name, "type": arg.type, "shape": arg.shape}
+
     return {
-        "inputs": [f"{arg.name}: {arg.type} {arg.shape}" for arg in session.get_inputs()],
-        "outputs": [f"{arg.name}: {arg.type} {arg.shape}" for arg in session.get_outputs()],
+        "inputs": [port(arg) for arg in session.get_inputs()],
+        "outputs": [port(arg) for arg in session.get_outputs()],
     }
+
+
+def _options(text: str | None) -> object:
+    """The converter writes a JSON object; other programs may have written anything."""
+    try:
+        return json.loads(text or "")
+    except ValueError:
+        return text
 
 
 def of_onnx(path: Path, board: str) -> dict[str, Any]:
@@ -80,7 +93,7 @@ def of_onnx(path: Path, board: str) -> dict[str, Any]:
     else:
         proto = load_source(path).model
     facts = of_device_model(converted.model)
-    for key in ("made_by", "options", "sha256"):
+    for key in ("made_by", "sha256"):
         del facts[key]
     return {"converts": True, "notes": notes, **_onnx_facts(proto), **facts}
 
@@ -108,8 +121,8 @@ def of_refused(proto: ModelProto) -> dict[str, Any]:
     constants = {tensor.name for tensor in proto.graph.initializer}
     return {
         **_onnx_facts(proto),
-        "inputs": [f"{info.name}: {_describe(info)}" for info in proto.graph.input if info.name not in constants],
-        "outputs": [f"{info.name}: {_describe(info)}" for info in proto.graph.output],
+        "inputs": [_port(info) for info in proto.graph.input if info.name not in constants],
+        "outputs": [_port(info) for info in proto.graph.output],
         "nodes": nodes,
         "problem": None if general is None else {"message": general.reason, "hint": general.hint},
         "complete": findings.complete,
@@ -139,14 +152,28 @@ def _shapes(model: ModelProto) -> dict[str, str]:
     return {info.name: _describe(info) for info in (*graph.value_info, *graph.input, *graph.output)}
 
 
-def _describe(info: ValueInfoProto) -> str:
+def _port(info: ValueInfoProto) -> dict[str, object]:
+    """A graph input or output of a model that does not convert; type and shape None where the file does not say."""
     from onnx import TensorProto
 
     tensor = info.type.tensor_type
-    if not tensor.elem_type:
-        return "?"
-    kind = TensorProto.DataType.Name(tensor.elem_type).lower()
+    kind = f"tensor({TensorProto.DataType.Name(tensor.elem_type).lower()})" if tensor.elem_type else None
+    return {"name": info.name, "type": kind, "shape": _dims(info)}
+
+
+def _dims(info: ValueInfoProto) -> list[int | str] | None:
+    tensor = info.type.tensor_type
     if not tensor.HasField("shape"):
-        return kind
-    dims = [str(d.dim_value) if d.HasField("dim_value") else d.dim_param or "?" for d in tensor.shape.dim]
-    return f"{kind} [{', '.join(dims)}]"
+        return None
+    return [d.dim_value if d.HasField("dim_value") else d.dim_param or "?" for d in tensor.shape.dim]
+
+
+def _describe(info: ValueInfoProto) -> str:
+    from onnx import TensorProto
+
+    element = info.type.tensor_type.elem_type
+    if not element:
+        return "?"
+    dims = _dims(info)
+    kind = TensorProto.DataType.Name(element).lower()
+    return kind if dims is None else f"{kind} [{', '.join(map(str, dims))}]"

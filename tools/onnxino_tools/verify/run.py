@@ -191,10 +191,12 @@ def load_onnx(path: Path) -> ModelProto:
     from onnxino_converter import convert
     from onnxino_tools.verify.oracle import load
 
+    if path.suffix == ".oxm":
+        raise InputError(f"'{path}' is converted already", "verify takes the .onnx file that it was made from")
     try:
         return load(path)
     except FileNotFoundError:
-        raise InputError(f"{path} does not exist") from None
+        raise InputError(f"there is no model '{path}'", "give the path of an .onnx file") from None
     except Exception:
         convert(path)  # explains what the file is instead
         raise
