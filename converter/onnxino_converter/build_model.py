@@ -105,7 +105,7 @@ def _operator(builder: _Builder, node: Node) -> Operator:
 
 
 def _check_port(port: PortInfo) -> None:
-    """Raises RuntimeError where a pass has lost a float port's scale (of an int8 tensor): every value would be wrong, silently."""
+    """Raises RuntimeError where a pass has lost the scale of a float port: every value would be wrong, silently."""
     q, found = port.quantization, port.value.quantization
     if port.dtype != np.float32 or (port.value.dtype == np.float32 and q is None):
         return

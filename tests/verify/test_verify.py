@@ -84,7 +84,7 @@ def test_wrong_arguments(arguments: list[str], code: int, message: str, capsys: 
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("no.onnx", "there is no model 'no.onnx'\nhint: verify takes a quantized .onnx file"),
+        ("no.onnx", "there is no model 'no.onnx'\nhint: give the path of an .onnx file"),
         ("a.oxm", "'a.oxm' is converted already\nhint: verify takes the .onnx file that it was made from"),
     ],
 )
