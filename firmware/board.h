@@ -7,7 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "board_config.h" /* ONX_BOARD_ID, _CLOCK_HZ, _ARENA_SIZE, _MODEL_ADDRESS, _MODEL_SIZE, _PAGE_SIZE */
+#include "board_config.h" /* ONX_BOARD_ID, _CLOCK_HZ, _ARENA_SIZE, _IMAGE_..., _MODEL_..., _PAGE_SIZE */
 
 enum onx_light { ONX_LIGHT_OFF, ONX_LIGHT_RUNNING, ONX_LIGHT_LOADING, ONX_LIGHT_FAULT };
 
@@ -28,6 +28,14 @@ uint32_t onx_board_microseconds(void);
 const uint8_t *onx_board_model(void);
 bool onx_board_erase(uint32_t offset);
 bool onx_board_program(uint32_t offset, const uint8_t *data, uint32_t size);
+
+/* The firmware's own image in flash, and the region that it lies in. */
+const uint8_t *onx_board_image(void);
+uint32_t onx_board_image_size(void);
+
+/* Why the board started (as the chip says it), and which bootloader lies in flash (ONX_BOOTLOADER_...). */
+uint32_t onx_board_reset_reasons(void);
+uint8_t onx_board_bootloader(void);
 
 void *onx_board_arena(void);
 uint32_t onx_board_stack_size(void);

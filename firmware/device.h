@@ -14,7 +14,7 @@
    without a copy of it. */
 typedef struct {
     uint8_t header[ONX_FRAME_HEADER];
-    uint8_t fields[64 + 8 * ONX_MAX_PORTS];
+    uint8_t fields[80 + 8 * ONX_MAX_PORTS];
     uint32_t field_count;
     const uint8_t *data;
     uint32_t data_size;
@@ -42,6 +42,8 @@ typedef struct {
     onx_model model;
     onx_session session;
     onx_status model_status; /* ONX_OK: model and session are open */
+
+    uint32_t image_crc; /* 0: not computed yet */
 
     uint32_t written[ONX_MAX_PORTS]; /* input bytes that were written, from the start */
     bool has_result;

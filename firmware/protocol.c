@@ -82,6 +82,13 @@ static uint8_t hello(onx_device *device)
     onx_reply_u32(device, valid ? onx_model_arena_size(model) : 0);
     onx_reply_u32(device, valid ? onx_model_operator_count(model) : 0);
     onx_reply_u32(device, valid ? onx_model_input_count(model) | onx_model_output_count(model) << 16 : 0);
+    if (device->image_crc == 0) {
+        device->image_crc = onx_crc32(0, onx_board_image(), onx_board_image_size());
+    }
+    onx_reply_u32(device, device->image_crc);
+    onx_reply_u32(device, onx_board_image_size());
+    onx_reply_u32(device, onx_board_reset_reasons());
+    onx_reply_u32(device, ONX_TRANSPORT_UART | (uint32_t)onx_board_bootloader() << 8);
     if (valid) {
         for (uint32_t i = 0; i < onx_model_input_count(model); i++) {
             onx_reply_u32(device, (uint32_t)onx_input_size(model, i));

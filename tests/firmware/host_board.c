@@ -90,6 +90,16 @@ bool onx_board_program(uint32_t offset, const uint8_t *data, uint32_t size)
     return memcmp(flash + offset, data, size) == 0;
 }
 
+static const uint8_t image[] = "the firmware's image";
+
+const uint8_t *onx_board_image(void) { return image; }
+
+uint32_t onx_board_image_size(void) { return sizeof image; }
+
+uint32_t onx_board_reset_reasons(void) { return 4; }
+
+uint8_t onx_board_bootloader(void) { return 2; }
+
 void *onx_board_arena(void) { return arena; }
 
 uint32_t onx_board_stack_size(void) { return 8192; }

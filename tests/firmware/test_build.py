@@ -37,6 +37,8 @@ def test_the_firmware_has_the_boards_numbers() -> None:
         "BOARD_ID": board.board_id,
         "BOARD_CLOCK_HZ": board.clock_hz,
         "BOARD_PAGE_SIZE": board.page_size,
+        "BOARD_IMAGE_ADDRESS": board.image_address,
+        "BOARD_IMAGE_SIZE": board.image_size,
         "BOARD_MODEL_ADDRESS": board.model_address,
         "BOARD_MODEL_SIZE": board.model_size,
         "BOARD_ARENA_SIZE": board.arena_size,

@@ -286,7 +286,7 @@ def test_what_is_no_frame_is_answered_with_the_reason(start: Start) -> None:
     ]:
         frames = _answers(link, noise + good.encode())
         assert [(f.type, f.status) for f in frames] == [(bad, status), (Command.ECHO | REPLY, Status.OK)]
-    (answer,) = _answers(link, Frame(Command.HELLO, 5, version=2).encode())
+    (answer,) = _answers(link, Frame(Command.HELLO, 5, version=1).encode())
     assert answer.status == Status.BAD_VERSION
     assert _answers(link, bytes(50)) == []
 

@@ -77,7 +77,7 @@ class FakeDevice:
         numbers = [64_000_000, 0x38000, 0xA0000, 4096, 8192, 4000]
         ports = 1 | 1 << 16 if self.valid else 0
         return Status.OK, struct.pack(
-            "<BBH3sx8s6Ii5I",
+            "<BBH3sx8s6Ii5I3I3Bx",
             VERSION,
             1,
             MAX_PAYLOAD,
@@ -90,6 +90,12 @@ class FakeDevice:
             0,
             2,
             ports,
+            0x12345678,
+            60000,
+            4,
+            1,
+            2,
+            0,
         ) + (struct.pack("<II", self.size, self.size) + b"fake" if self.valid else b"")
 
     def _echo(self, payload: bytes) -> tuple[int, bytes]:

@@ -27,6 +27,7 @@
 #define CLOCK_EVENTS_HFCLKSTARTED ONX_REG(0x40000100u)
 #define CLOCK_EVENTS_DONE ONX_REG(0x4000010Cu)
 #define CLOCK_EVENTS_CTTO ONX_REG(0x40000110u)
+#define POWER_RESETREAS ONX_REG(0x40000400u) /* a written 1 clears the bit */
 #define CLOCK_CTIV ONX_REG(0x40000538u)
 #define CLOCK_TRACECONFIG ONX_REG(0x4000055Cu)
 
@@ -108,6 +109,8 @@
 #define FICR_DEVICEID0 ONX_REG(0x10000060u)
 #define FICR_DEVICEID1 ONX_REG(0x10000064u)
 
+#define UICR_NRFFW0 ONX_REG(0x10001014u) /* where the MBR finds the bootloader */
+
 /* GPIO port p (0 or 1) */
 #define GPIO_BASE(p) (0x50000000u + 0x300u * (p))
 #define GPIO_OUTSET(p) ONX_REG(GPIO_BASE(p) + 0x508u)
@@ -116,6 +119,13 @@
 #define GPIO_DIRCLR(p) ONX_REG(GPIO_BASE(p) + 0x51Cu)
 /* bit 1: input off; bits 2 and 3: pull-up */
 #define GPIO_PIN_CNF(p, pin) ONX_REG(GPIO_BASE(p) + 0x700u + 4u * (pin))
+
+/* A word at any address, also at 0, which the compiler would take for a null pointer. */
+static inline uint32_t onx_word_at(uint32_t address)
+{
+    __asm volatile("" : "+r"(address));
+    return ONX_REG(address);
+}
 
 static inline void onx_data_barrier(void) { __asm volatile("dsb" ::: "memory"); }
 

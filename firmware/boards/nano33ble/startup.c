@@ -144,6 +144,7 @@ void onx_start(void)
     FPU_FPDSCR = 0;
     FPU_FPCCR &= ~(1u << 30); /* erratum 776924 of the core: no lazy stacking */
     silence_bootloader();
+    onx_reasons_start();
     start_clocks();
     onx_timers_start();
     onx_light_start();

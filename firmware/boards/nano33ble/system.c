@@ -2,6 +2,7 @@
 #include "board.h"
 #include "nano33ble.h"
 #include "nrf52840.h"
+#include "protocol.h"
 
 #define MICROSECOND_TIMER 0u
 
@@ -11,6 +12,9 @@
 #define LED_BLUE (1u << 6)
 
 extern uint8_t onx_arena[];
+extern const uint8_t onx_image_end[];
+
+static uint32_t reset_reasons;
 
 void onx_timers_start(void)
 {
@@ -60,3 +64,27 @@ void onx_board_device_id(uint8_t id[8])
 }
 
 void *onx_board_arena(void) { return onx_arena; }
+
+const uint8_t *onx_board_image(void) { return (const uint8_t *)(uintptr_t)ONX_BOARD_IMAGE_ADDRESS; }
+
+uint32_t onx_board_image_size(void) { return (uint32_t)(uintptr_t)onx_image_end - ONX_BOARD_IMAGE_ADDRESS; }
+
+void onx_reasons_start(void)
+{
+    reset_reasons = POWER_RESETREAS;
+    POWER_RESETREAS = reset_reasons; /* else they add up over the resets */
+}
+
+uint32_t onx_board_reset_reasons(void) { return reset_reasons; }
+
+/* The MBR of the later bootloader is at 0 and finds the bootloader through the UICR; the first one is at 0 itself. */
+uint8_t onx_board_bootloader(void)
+{
+    if (UICR_NRFFW0 == 0xE0000u && onx_word_at(0xE0000u) >> 24 == 0x20u) {
+        return ONX_BOOTLOADER_BL2;
+    }
+    if (UICR_NRFFW0 == 0xFFFFFFFFu && onx_word_at(0) >> 24 == 0x20u && onx_word_at(4) < ONX_BOARD_IMAGE_ADDRESS) {
+        return ONX_BOOTLOADER_BL1;
+    }
+    return ONX_BOOTLOADER_UNKNOWN;
+}
