@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import TracebackType
+from typing import TypeVar
 
 from onnxino.errors import LinkError, ModelError
 from onnxino_tools.protocol import (
@@ -17,13 +18,19 @@ from onnxino_tools.protocol import (
     Command,
     Decoder,
     Event,
+    FaultRecord,
     Frame,
     FrameError,
     Hello,
+    Measurement,
+    Memory,
+    Statistics,
     Status,
+    parse_last_fault,
 )
 from onnxino_tools.transport import Transport
 
+T = TypeVar("T")
 Progress = Callable[[int, int], None]
 """Called with (bytes done, bytes in all)."""
 
@@ -253,6 +260,34 @@ class DeviceLink:
         )
         return int.from_bytes(answer, "little")
 
+    def image_crc(self, offset: int, size: int) -> int:
+        """CRC-32 over bytes of the firmware's region."""
+        answer = self.request(
+            Command.IMAGE_CRC,
+            struct.pack("<II", offset, size),
+            doing="checking the firmware in flash",
+            timeout=self.commit_timeout,
+        )
+        return int.from_bytes(answer, "little")
+
+    def last_fault(self, *, clear: bool = False) -> tuple[int, FaultRecord | None]:
+        """Faults since power-on, and what is known of the last one; `clear` forgets that."""
+        answer = self.request(Command.LAST_FAULT, bytes([clear]), doing="asking for its last fault")
+        return _parsed(parse_last_fault, answer)
+
+    def statistics(self) -> Statistics:
+        """Counters of the line since the device started."""
+        return _parsed(Statistics.parse, self.request(Command.STATISTICS, doing="reading its counters"))
+
+    def measure(self, what: Memory, words: int) -> Measurement:
+        """CPU cycles for reading so many words (16,384 at most) of flash or RAM."""
+        payload = struct.pack("<II", what, words)
+        return _parsed(Measurement.parse, self.request(Command.MEASURE, payload, doing="measuring its memory"))
+
+    def hashes(self) -> list[int]:
+        """CRC-32 of each operator's output bytes in the last inference, which was asked to keep them; at most 256."""
+        return self._words_of_operators(Command.HASHES, "reading the hashes")
+
     def read_model(self, offset: int, size: int) -> bytes:
         """Bytes of the model region."""
         out = b""
@@ -308,14 +343,17 @@ class DeviceLink:
 
     def profile(self) -> list[tuple[int, int]]:
         """(operator index, CPU cycles) of each operator in the last inference."""
-        cycles: list[int] = []
+        return list(enumerate(self._words_of_operators(Command.PROFILE, "reading the profile")))
+
+    def _words_of_operators(self, command: Command, doing: str) -> list[int]:
+        words: list[int] = []
         while True:
-            answer = self.request(Command.PROFILE, struct.pack("<I", len(cycles)), doing="reading the profile")
-            (total,) = _unpack("<I", answer, "the profile")
+            answer = self.request(command, struct.pack("<I", len(words)), doing=doing)
+            (total,) = _unpack("<I", answer, doing.replace("reading ", ""))
             more = struct.unpack(f"<{len(answer) // 4 - 1}I", answer[4 : len(answer) // 4 * 4])
-            cycles += more
-            if not more or len(cycles) >= total:
-                return list(enumerate(cycles))
+            words += more
+            if not more or len(words) >= total:
+                return words
 
     def reset(self, wait: float = SILENCE_AFTER_RESET) -> Hello:
         """Restarts the device and waits up to `wait` seconds for its hello. Raises LinkError when it stays silent."""
@@ -337,6 +375,13 @@ def _parse_hello(payload: bytes) -> Hello:
         return Hello.parse(payload)
     except FrameError as error:
         raise LinkError(f"the device's hello cannot be read: {error}") from None
+
+
+def _parsed(parse: Callable[[bytes], T], payload: bytes) -> T:
+    try:
+        return parse(payload)
+    except FrameError as error:
+        raise LinkError(f"the device's answer cannot be read: {error}") from None
 
 
 def _unpack(form: str, answer: bytes, what: str) -> tuple[int, ...]:

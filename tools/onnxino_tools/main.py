@@ -26,6 +26,8 @@ COMMANDS = {
     "convert": "turn a quantized ONNX model into a model file (.oxm) and a C array",
     "run": "classify image files on this computer, in the emulator or on a board",
     "serial-eval": "stream a data set to a board (or the emulator) and prove every output byte",
+    "flash": "write firmware and a model into a board over USB",
+    "boards": "list the boards that are connected",
     "verify": "compare ONNX Runtime, NumPy, C and the emulator byte by byte",
     "emulate": "run the emulated board; its serial port appears as a pty or TCP port",
     "build": "compile the firmware (not needed: a finished image is included)",

@@ -64,9 +64,9 @@ class PySerialTransport:
         try:
             self._serial = serial.serial_for_url(port, baudrate=baud_rate, timeout=0, write_timeout=5, exclusive=None)
             self._lock(port)
-        except (OSError, ValueError) as error:  # serial.SerialException is an OSError
+        except (OSError, ValueError, *termios_errors()) as error:  # serial.SerialException is an OSError
             self.close()
-            raise _opening_error(port, error) from None
+            raise opening_error(port, error) from None
 
     def _lock(self, port: str) -> None:
         if os.name == "posix" and "://" not in port:
@@ -76,7 +76,7 @@ class PySerialTransport:
         """See Transport."""
         try:
             self._serial.write(data)
-        except (OSError, TypeError, AttributeError) as error:
+        except (OSError, TypeError, AttributeError, *termios_errors()) as error:
             raise self._gone(error) from None
 
     def read(self, timeout: float) -> bytes:
@@ -89,13 +89,13 @@ class PySerialTransport:
                 self._serial.timeout = 0
                 return first + bytes(self._serial.read(4096))
             return first + bytes(self._serial.read(waiting)) if waiting else first
-        except (OSError, TypeError, AttributeError) as error:
+        except (OSError, TypeError, AttributeError, *termios_errors()) as error:
             raise self._gone(error) from None
 
     def close(self) -> None:
         """See Transport."""
         if self._serial is not None:
-            with contextlib.suppress(OSError):  # unplugged: nothing is left to close
+            with contextlib.suppress(OSError, *termios_errors()):  # unplugged: nothing is left to close
                 self._serial.close()
 
     def __enter__(self) -> PySerialTransport:
@@ -112,7 +112,16 @@ class PySerialTransport:
         )
 
 
-def _opening_error(port: str, error: BaseException) -> LinkError:
+def termios_errors() -> tuple[type[Exception], ...]:
+    """What pyserial lets through when a port vanishes while it is configured (no OSError)."""
+    try:
+        import termios
+    except ImportError:  # Windows
+        return ()
+    return (termios.error,)
+
+
+def opening_error(port: str, error: BaseException) -> LinkError:
     """What went wrong with opening a port, by errno where there is one (pyserial wraps it in its own exception)."""
     text = str(error)
     code = getattr(error, "errno", None)
@@ -126,7 +135,7 @@ def _opening_error(port: str, error: BaseException) -> LinkError:
         return LinkError(
             f"no permission to open {port}",
             "add yourself to the group dialout (Debian, Ubuntu: sudo usermod -aG dialout $USER; then log in again) "
-            'or add a udev rule: SUBSYSTEM=="tty", ATTRS{idVendor}=="2341", MODE="0666"',
+            'or add a udev rule: SUBSYSTEM=="tty", ATTRS{idVendor}=="2341", MODE="0666" (onnxino boards --udev-rule)',
         )
     if (
         code in (errno.EBUSY, errno.EAGAIN, errno.EWOULDBLOCK)

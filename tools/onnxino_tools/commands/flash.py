@@ -1,0 +1,139 @@
+"""Write firmware and a model into a board over its USB port, and prove that they are there.
+
+FILE is a firmware image (.bin), a model (.oxm, or .onnx to convert on the fly), or one of each. Without FILE, the
+firmware that came with Onnxino is written. With a model alone, the firmware stays where it runs the model.
+
+The board's own bootloader does the writing; nothing else is needed. Only pages that differ are written, each is
+verified, and at the end the firmware says what it is. An interrupted call does no harm: call it again.
+"""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+from onnxino_tools import arguments, ui
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+
+    from onnxino_tools.flasher import FlashResult
+
+_STEPS = {
+    "connect": "looking for the board",
+    "compare": "comparing",
+    "write": "writing",
+    "verify": "verifying",
+    "start": "starting the firmware",
+    "load": "loading the model",
+}
+_BOOTLOADERS = {1: "BL1, the one of 2019", 2: "BL2, the one of 2021"}
+
+
+def add_arguments(parser: arguments.Parser) -> None:
+    parser.add_argument("files", nargs="*", metavar="FILE", help="firmware image, model, or both")
+    parser.add_argument(
+        "--port", metavar="PORT", help="the board's serial port, or emulator (default: the only board connected)"
+    )
+    parser.add_argument(
+        "--method",
+        choices=["bootloader", "pyocd"],
+        help="bootloader: over USB, even where the firmware could load the model; pyocd: with a debug probe (SWD)",
+    )
+    parser.add_argument(
+        "--verify",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="read everything once more at the end (default; each page is verified anyhow)",
+    )
+    parser.add_argument("--state", metavar="FILE", help="with --port emulator: the file that is its flash")
+    parser.add_argument(
+        "--bootloader", choices=["bl1", "bl2"], default="bl2", help="with --port emulator: which bootloader it has"
+    )
+    arguments.add_json(parser)
+
+
+def run(args: Namespace) -> int:
+    from onnxino_tools.flasher import flash
+    from onnxino_tools.flasher.content import sort_files
+    from onnxino_tools.interrupt import Interrupt
+
+    if len(args.files) > 2:
+        raise arguments.UsageError(f"{len(args.files)} files were given", "one image and one model at most")
+    if args.state is not None and args.port != "emulator":
+        raise arguments.UsageError("--state is for --port emulator", "onnxino flash --help")
+    image, model = sort_files(args.files)
+    with Interrupt() as interrupt, _ShownProgress() as shown:
+
+        def progress(step: str, done: int, total: int) -> None:
+            interrupt.check()
+            shown(step, done, total)
+
+        options = {"method": args.method, "verify": args.verify, "progress": progress}
+        if args.port == "emulator":
+            from pathlib import Path
+
+            from onnxino_tools.devices import need_emulator
+
+            need_emulator()
+            from onnxino_tools.flasher.emulated import EmulatedPorts
+
+            with EmulatedPorts(args.bootloader, None if args.state is None else Path(args.state)) as ports:
+                result = flash(image, model, ports=ports, **options)
+        else:
+            result = flash(image, model, port=args.port, **options)
+    if args.json:
+        ui.out_json(result.as_json())
+    else:
+        for line in report(result):
+            ui.out(line)
+    return 0
+
+
+class _ShownProgress:
+    """A bar for each step; where there is no terminal, a line when a step begins."""
+
+    def __init__(self) -> None:
+        self._step = ""
+        self._bar: ui.Progress | None = None
+
+    def __call__(self, step: str, done: int, total: int) -> None:
+        if step != self._step:
+            self._end()
+            self._step = step
+            self._bar = ui.Progress(total, "bytes" if step == "load" else "pages", _STEPS[step])
+            if not self._bar.active or total == 1:
+                ui.talk(_STEPS[step] + (f" {ui.counted(total, 'page')}" if total > 1 and step != "load" else ""))
+        if self._bar is not None and total > 1:
+            self._bar.update(done)
+
+    def _end(self) -> None:
+        if self._bar is not None:
+            self._bar.close()
+
+    def __enter__(self) -> _ShownProgress:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._end()
+
+
+def report(result: FlashResult) -> list[str]:
+    """The result for people."""
+    rows: list[tuple[str, str]] = [("board", result.port + (f", chip {result.chip}" if result.chip else ""))]
+    hello = result.hello
+    if result.image or hello is not None:
+        version = "a sketch of somebody else" if hello is None else f"{hello.firmware_version} answers"
+        rows.append(("firmware", ", ".join(filter(None, [result.image, version]))))
+    if hello is not None:
+        name = hello.model_name if hello.model_valid else "no valid model in flash"
+        rows.append(("model", ", ".join(filter(None, [result.model, name]))))
+        if hello.bootloader in _BOOTLOADERS:
+            rows.append(("bootloader", _BOOTLOADERS[hello.bootloader]))
+    if result.method == "bootloader":
+        verified = f", {result.pages_verified} verified" if result.pages_verified else ""
+        rows.append(("pages", f"{result.pages_written} of {result.pages_compared} written{verified}"))
+    if result.resumed:
+        rows.append(("resumed", f"{ui.counted(result.resumed, 'time')}, after the board had disappeared"))
+    rows.append(("time", f"{result.seconds:.1f} s"))
+    return ui.table(rows)

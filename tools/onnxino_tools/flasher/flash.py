@@ -1,0 +1,320 @@
+"""Writes a firmware image and a model into a board and proves that they are there: the engine of `onnxino flash`."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from onnxino.errors import InputError, LinkError
+from onnxino_tools.flasher import plan
+from onnxino_tools.flasher.content import Content, Source, read_content
+from onnxino_tools.flasher.ports import Ports, SystemPorts
+from onnxino_tools.flasher.sam_ba import PAGE, BootloaderError, SamBa
+from onnxino_tools.flasher.target import WAIT, Target
+from onnxino_tools.link import DeviceError, DeviceLink
+from onnxino_tools.protocol import Hello, Status, Transport
+
+METHODS = ("bootloader", "pyocd")
+Progress = Callable[[str, int, int], None]
+"""Called with (step, done, in all). Steps: connect, compare, write, verify, start, and load (model, over the firmware's
+protocol). Units are pages, or bytes for load; connect and start have 1."""
+
+RESUMES = 5  # times that a board may disappear while it is written
+REWRITES = 3  # times that a page may be found wrong after it was written
+_OLD_FORMAT, _NO_KERNEL = -5, -12  # onnx_status: the firmware is too old for the model
+
+
+@dataclass
+class FlashResult:
+    """What was done. `image` and `model` say: "written", "unchanged", or "" for not asked for."""
+
+    port: str = ""
+    method: str = ""  # "bootloader", "application" (only the model, by the firmware's own protocol) or "pyocd"
+    chip: str = ""  # 16 digits, from the firmware; "" where it does not answer
+    image: str = ""
+    model: str = ""
+    pages_compared: int = 0
+    pages_written: int = 0
+    pages_verified: int = 0
+    resumed: int = 0  # times that the board disappeared and came back meanwhile
+    retries: int = 0
+    seconds: float = 0.0
+    image_sha256: str = ""
+    hello: Hello | None = None  # of the firmware afterwards; None where another firmware was flashed
+
+    def as_json(self) -> dict[str, object]:
+        """Under the keys that scripts rely on."""
+        hello = self.hello
+        return {
+            "ok": True,
+            "port": self.port,
+            "method": self.method,
+            "chip": self.chip or None,
+            "image": self.image or None,
+            "image_sha256": self.image_sha256 or None,
+            "model": self.model or None,
+            "pages_compared": self.pages_compared,
+            "pages_written": self.pages_written,
+            "pages_verified": self.pages_verified,
+            "resumed": self.resumed,
+            "retries": self.retries,
+            "seconds": round(self.seconds, 3),
+            "firmware_version": None if hello is None else hello.firmware_version,
+            "protocol_version": None if hello is None else hello.protocol_version,
+            "bootloader": None if hello is None else hello.bootloader,
+            "model_name": hello.model_name if hello is not None and hello.model_valid else None,
+            "model_crc": hello.model_crc if hello is not None and hello.model_valid else None,
+        }
+
+
+def flash(
+    image: Source | None = None,
+    model: Source | None = None,
+    *,
+    port: str | None = None,
+    method: str | None = None,
+    verify: bool = True,
+    progress: Progress | None = None,
+    ports: Ports | None = None,
+    wait: float = WAIT,
+) -> FlashResult:
+    """Writes an image, a model (.oxm, or .onnx to convert) or both; paths or bytes. With neither, the firmware that
+    came with Onnxino.
+
+    port: the board's serial port; None: the only board that is connected. method: None chooses; "bootloader" never
+    loads through the firmware; "pyocd" uses a debug probe. verify: reads all pages once more at the end.
+    Where only a model is given, the firmware stays if it runs the model, else it is replaced by Onnxino's own.
+    An interrupted call does no harm: the next one finds what is left to do.
+
+    Raises InputError, ModelError or ConvertError for what is given, LinkError for the board, MissingExtraError.
+    """
+    if method not in (None, *METHODS):
+        raise InputError(f"there is no method '{method}'", f"known: {', '.join(METHODS)}")
+    started = time.monotonic()
+    content = read_content(image, model)
+    if content.image is None and content.model is None:
+        content = with_own_firmware(content)
+    report = progress or (lambda step, done, total: None)
+    if method == "pyocd":
+        from onnxino_tools.flasher.probe import flash_by_probe
+
+        result = flash_by_probe(content if content.image is not None else with_own_firmware(content), report)
+    else:
+        result = Flasher(ports or SystemPorts(), content, verify, report, wait).run(port, method)
+    result.seconds = time.monotonic() - started
+    return result
+
+
+def with_own_firmware(content: Content) -> Content:
+    """The same with the image that came with Onnxino."""
+    from onnxino_tools.build import firmware_image
+
+    return Content(firmware_image(), content.model, "Onnxino's firmware", content.model_name)
+
+
+@dataclass
+class Flasher:
+    """One call of `flash`."""
+
+    ports: Ports
+    content: Content
+    verify: bool
+    progress: Progress
+    wait: float = WAIT
+    result: FlashResult = field(default_factory=FlashResult)
+
+    def run(self, port: str | None, method: str | None) -> FlashResult:
+        """See `flash`."""
+        self.progress("connect", 0, 1)
+        target = Target(self.ports, port, self.wait)
+        boot = target.bootloader(patient=False)
+        found = None if boot is not None else target.application()
+        if found is not None:
+            link, hello = found
+            with link:
+                done = self._through_the_firmware(link, hello, method)
+            if done:
+                self.progress("connect", 1, 1)
+                self.result.port = target.port
+                return self.result
+        elif self.content.image is None:
+            self.content = with_own_firmware(self.content)
+        if boot is None:
+            boot = target.start_bootloader()
+        self.progress("connect", 1, 1)
+        self.result.method = "bootloader"
+        boot = self._write_all(target, boot)
+        self._finish(target, boot)
+        self.result.port = target.port
+        return self.result
+
+    # ------------------------------------------------------------------ the firmware's own protocol
+
+    def _through_the_firmware(self, link: DeviceLink, hello: Hello, method: str | None) -> bool:
+        """Whether nothing is left to do for the bootloader. Raises LinkError where that cannot be reached."""
+        model = self.content.model
+        if method is None and model is not None and self.content.image is None and self._load(link, model):
+            return True
+        if hello.transport == Transport.UART:
+            raise LinkError(
+                f"{link.transport.name} leads to the board's UART, through which only a model can be loaded",
+                "connect the board by USB to change its firmware",
+            )
+        return False
+
+    def _load(self, link: DeviceLink, model: bytes) -> bool:
+        """Whether the firmware has the model now; False when it is too old for it."""
+        result = self.result
+        result.method = "application"
+        try:
+            if link.has_model(model):
+                result.model = "unchanged"
+            else:
+                link.load_model(model, lambda done, total: self.progress("load", done, total))
+                result.model = "written"
+            self._note(link, link.hello())
+        except DeviceError as error:
+            if _too_old(error):
+                self.content = with_own_firmware(self.content)
+                return False
+            raise
+        finally:
+            result.retries += link.retries
+        return True
+
+    # ------------------------------------------------------------------ the bootloader
+
+    def _write_all(self, target: Target, boot: SamBa) -> SamBa:
+        """Writes and verifies all pages; a board that disappears meanwhile may come back. Returns the bootloader."""
+        for attempt in range(RESUMES + 1):
+            try:
+                self._write_pages(boot)
+                return boot
+            except LinkError as error:
+                boot.close()
+                if attempt == RESUMES or isinstance(error, _FlashWornError):
+                    raise
+                self.result.resumed += 1
+                boot = target.start_bootloader()
+            finally:
+                self.result.retries += boot.retries
+                boot.retries = 0
+        raise AssertionError("unreachable")
+
+    def _write_pages(self, boot: SamBa) -> None:
+        result, image = self.result, self.content.image
+        wanted = plan.pages(image, self.content.model)
+        image_end = 0 if image is None else len(image)
+        total = len(wanted)
+        different = plan.differing(wanted, boot.crc, lambda n: self.progress("compare", n, total))
+        result.pages_compared = total
+        image_changes = any(offset < image_end for offset in different)
+        if image is not None:
+            result.image = "written" if image_changes or result.image == "written" else "unchanged"
+        if self.content.model is not None:
+            changes = any(offset >= plan.MODEL_OFFSET for offset in different)
+            result.model = "written" if changes or result.model == "written" else "unchanged"
+        number = len(different | ({0} if image_changes else set()))
+        done: set[int] = set()
+        for write in plan.writes(wanted, different, image_end):
+            self._write(boot, write, wanted)
+            if write.data is not plan.BLANK:
+                done.add(write.offset // PAGE)
+            self.progress("write", len(done), number)
+        result.pages_written += len(done)
+        if self.verify:
+            left = plan.differing(wanted, boot.crc, lambda n: self.progress("verify", n, total))
+            if left:
+                raise BootloaderError(f"{len(left)} pages of flash do not hold what was written")
+            result.pages_verified = total
+
+    def _write(self, boot: SamBa, write: plan.Write, wanted: dict[int, bytes]) -> None:
+        """Writes until flash holds it. Raises BootloaderError."""
+        whole = len(write.data) == PAGE
+        if whole and plan.is_same(write.offset, write.data, boot.crc):
+            return  # page 0 that is erased already
+        for _ in range(REWRITES):
+            boot.write(write.offset, write.data)
+            if _holds(boot, write):
+                return
+            if not whole:
+                # This bootloader writes whole pages only, or the page was not erased: less safe against a cut.
+                write = plan.Write(0, wanted[0], final=True)
+                whole = True
+        raise _FlashWornError(
+            f"the flash at 0x{0x10000 + write.offset:X} does not hold what was written, {REWRITES} times",
+            "try again; when it fails at the same place each time, the flash is worn out",
+        )
+
+    # ------------------------------------------------------------------ afterwards
+
+    def _finish(self, target: Target, boot: SamBa) -> None:
+        """Starts the application and compares what it says of itself."""
+        image = self.content.image
+        self.progress("start", 0, 1)
+        if image is not None:
+            self.result.image_sha256 = hashlib.sha256(image).hexdigest()
+        if image is not None and not is_onnxino(image):
+            target.leave(boot)  # a sketch: nothing is known about how it would answer
+            self.progress("start", 1, 1)
+            return
+        link, hello = target.start_application(boot)
+        with link:
+            if image is not None:
+                check_image_runs(link, hello, image)
+            if self.content.model is not None and not link.has_model(self.content.model):
+                raise LinkError(_wrong_model(link.hello()), "convert the model again with this version of Onnxino")
+            self._note(link, link.hello())
+        self.progress("start", 1, 1)
+
+    def _note(self, link: DeviceLink, hello: Hello) -> None:
+        self.result.hello = hello
+        self.result.chip = hello.device_id
+
+
+class _FlashWornError(BootloaderError):
+    """Writing again does not help."""
+
+
+def _holds(boot: SamBa, write: plan.Write) -> bool:
+    """By checksums over the two halves of what was written."""
+    from onnxino_tools.flasher.sam_ba import crc16
+
+    middle = max(len(write.data) // 8 * 4, 4)
+    parts = [part for part in ((0, middle), (middle, len(write.data))) if part[0] < part[1]]
+    return all(boot.crc(write.offset + a, b - a) == crc16(write.data[a:b]) for a, b in parts)
+
+
+def is_onnxino(image: bytes) -> bool:
+    """Whether an image is a firmware of Onnxino, by its region's size and the protocol's texts; a sketch is not."""
+    return b"onnxino" in image.lower()
+
+
+def check_image_runs(link: DeviceLink, hello: Hello, image: bytes) -> None:
+    """Raises LinkError unless the firmware that answers is `image`, byte for byte in flash."""
+    crc = zlib.crc32(image)
+    if (hello.image_size, hello.image_crc) != (len(image), crc) or link.image_crc(0, len(image)) != crc:
+        raise LinkError(
+            f"firmware {hello.firmware_version} answers, but is not the image that was written: CRC-32 "
+            f"0x{hello.image_crc:08x} of {hello.image_size:,} bytes instead of 0x{crc:08x} of {len(image):,}",
+            "flash it once more",
+        )
+
+
+def _wrong_model(hello: Hello) -> str:
+    from onnxino_tools.inspect.board import MODEL_STATUS
+
+    status = MODEL_STATUS.get(hello.model_status, f"status {hello.model_status}")
+    if hello.model_valid:
+        return f"the board says that it holds another model: {hello.model_name}"
+    return f"the board does not take the model: {status}"
+
+
+def _too_old(error: DeviceError) -> bool:
+    """Whether a newer firmware may take what this one refuses."""
+    if error.status == Status.MODEL_REFUSED and len(error.payload) >= 4:
+        return int.from_bytes(error.payload[:4], "little", signed=True) in (_OLD_FORMAT, _NO_KERNEL)
+    return error.status in (Status.BAD_VERSION, Status.UNKNOWN_COMMAND)

@@ -1,0 +1,156 @@
+"""The one board that is flashed, whatever its port is called at the moment and whatever runs on it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from onnxino.errors import LinkError
+from onnxino_tools.boards import DOUBLE_TAP, ConnectedBoard, not_found_hint, only_board
+from onnxino_tools.flasher.ports import Ports, same_port
+from onnxino_tools.flasher.sam_ba import SamBa
+from onnxino_tools.link import RETRIES, TIMEOUT, DeviceLink
+
+if TYPE_CHECKING:
+    from onnxino_tools.protocol import Hello
+
+WAIT = 10.0  # seconds until a board must be back after a reset
+TOUCH_AGAIN = 4.0  # seconds after which an application that did not react is touched once more
+APPEARS = 1.5  # seconds that a board may take to appear when it was not there at the begin
+_LOOK = 0.1  # seconds between two looks at the ports
+_HELLO_TIMEOUT = 0.3
+
+
+class Target:
+    """A board that is told from others by the chip's number in its USB serial number, or by its port's name alone.
+
+    Raises LinkError when there is no board, or several and no `port` that chooses one.
+    """
+
+    def __init__(self, ports: Ports, port: str | None, wait: float = WAIT) -> None:
+        self.ports = ports
+        self.wait = wait
+        board = self._only() if port is None else self._known(port)
+        self.port = board.port if board is not None else str(port)
+        self.chip = board.chip if board is not None else ""
+        self.has_ids = board is not None
+
+    def _only(self) -> ConnectedBoard:
+        """The only board; one that is just starting may take a moment to appear."""
+        deadline = self.ports.now() + APPEARS
+        while not (boards := self.ports.boards()) and self.ports.now() < deadline:
+            self.ports.sleep(_LOOK)
+        return only_board(boards)
+
+    def _known(self, port: str) -> ConnectedBoard | None:
+        return next((board for board in self.ports.boards() if same_port(board.port, port)), None)
+
+    # ------------------------------------------------------------------ what is there now
+
+    def where(self) -> tuple[str, str] | None:
+        """(port, mode) of the board at this moment; mode is "unknown" for a port without USB ids."""
+        if not self.has_ids:
+            return self.port, "unknown"
+        boards = self.ports.boards()
+        mine = [b for b in boards if b.chip == self.chip] if self.chip else boards
+        if len(mine) > 1:  # boards without serial numbers: only the name is left
+            mine = [b for b in mine if same_port(b.port, self.port)]
+        if not mine:
+            return None
+        self.port = mine[0].port
+        return mine[0].port, mine[0].mode
+
+    def bootloader(self, *, patient: bool = True) -> SamBa | None:
+        """The bootloader, if it runs now; None when something else, or nothing, answers. Raises LinkError."""
+        place = self.where()
+        if place is None or place[1] == "application":
+            return None
+        boot = SamBa(self.ports.open(place[0]))
+        try:
+            if boot.greet(patient=patient):
+                boot.connect()
+                return boot
+        except BaseException:
+            boot.close()
+            raise
+        boot.close()
+        return None
+
+    def application(self, timeout: float = _HELLO_TIMEOUT, retries: int = 2) -> tuple[DeviceLink, Hello] | None:
+        """Onnxino's firmware, if it runs now. Raises LinkError when the port cannot be opened, and from its hello."""
+        place = self.where()
+        if place is None or place[1] == "bootloader":
+            return None
+        link = DeviceLink(self.ports.open(place[0]), timeout=timeout, retries=retries)
+        try:
+            hello = link.hello()
+        except LinkError:
+            link.close()
+            return None
+        except BaseException:
+            link.close()
+            raise
+        link.timeout, link.max_retries = TIMEOUT, RETRIES
+        return link, hello
+
+    # ------------------------------------------------------------------ changes
+
+    def start_bootloader(self) -> SamBa:
+        """Touches the application until the bootloader answers, `wait` seconds at most. Raises LinkError.
+
+        A board that is unplugged meanwhile may come back, as either of the two.
+        """
+        ports = self.ports
+        deadline, touched, error = ports.now() + self.wait, float("-inf"), None
+        tries = 0
+        while True:
+            place = self.where()
+            try:
+                boot = self.bootloader(patient=tries > 0)
+                if boot is not None:
+                    return boot
+                if place is not None and place[1] != "bootloader" and ports.now() - touched > TOUCH_AGAIN:
+                    ports.touch(place[0])
+                    touched = ports.now()
+                tries += 1
+            except LinkError as e:  # it is just going or coming, or its permissions are not set yet
+                error = e
+            if ports.now() > deadline:
+                raise self._no_bootloader(error)
+            ports.sleep(_LOOK)
+
+    def _no_bootloader(self, error: LinkError | None) -> LinkError:
+        if not self.has_ids or self.where() is not None:
+            reason = f" ({error.message})" if error is not None else ""
+            return LinkError(
+                f"the bootloader of the board at {self.port} did not answer within {self.wait:g} s{reason}",
+                f"{DOUBLE_TAP}, then try again",
+            )
+        return LinkError(
+            f"the board at {self.port} did not come back within {self.wait:g} s", not_found_hint()
+        )
+
+    def start_application(self, boot: SamBa) -> tuple[DeviceLink, Hello]:
+        """Ends the bootloader and waits for the firmware's hello. Closes `boot`. Raises LinkError."""
+        self.leave(boot)
+        deadline = self.ports.now() + self.wait
+        error: LinkError | None = None
+        while self.ports.now() < deadline:
+            self.ports.sleep(_LOOK)
+            try:
+                found = self.application()
+                if found is not None:
+                    return found
+            except LinkError as e:
+                error = e
+        reason = f" ({error.message})" if error is not None else ""
+        raise LinkError(
+            f"the firmware was written, but did not answer within {self.wait:g} s of its start{reason}",
+            f"press the reset button once; if that does not help: {DOUBLE_TAP}, and flash again",
+        )
+
+    def leave(self, boot: SamBa) -> None:
+        """Ends the bootloader and closes it."""
+        try:
+            boot.reset()
+        finally:
+            boot.close()
