@@ -1,4 +1,4 @@
-"""The emulated USB host against a device in Python: strict enumeration, data, line settings, stalls, resets, unplugging."""
+"""The emulated USB host against a device in Python: strict enumeration, data, line settings, stalls, unplugging."""
 
 from __future__ import annotations
 

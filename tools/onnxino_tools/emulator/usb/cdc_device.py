@@ -1,4 +1,4 @@
-"""CdcDevice: a complete USB serial port in Python, at the other end of the cable. The bootloader model speaks through it."""
+"""CdcDevice: a complete USB serial port in Python; the bootloader model speaks through it."""
 
 from __future__ import annotations
 

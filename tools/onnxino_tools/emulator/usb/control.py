@@ -1,4 +1,4 @@
-"""Control transfers and the enumeration that the host does, written as generators that the host runs in emulated time."""
+"""Control transfers, and the enumeration that the host does: generators that the host runs in emulated time."""
 
 from __future__ import annotations
 
@@ -69,8 +69,10 @@ class Description:
 class Wire(Protocol):
     """What control transfers need of the host."""
 
-    device: UsbDevice
     clock: Scheduler
+
+    @property
+    def device(self) -> UsbDevice: ...
 
     def warn(self, text: str) -> None: ...
 

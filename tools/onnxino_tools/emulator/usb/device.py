@@ -1,4 +1,4 @@
-"""What plugs into the emulated host: the interface of a device at the level of tokens and packets (USB 2.0, full speed)."""
+"""What plugs into the emulated host: the interface of a full-speed device at the level of tokens and packets."""
 
 from __future__ import annotations
 

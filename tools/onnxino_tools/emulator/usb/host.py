@@ -27,9 +27,7 @@ from onnxino_tools.emulator.usb.control import (
 )
 from onnxino_tools.emulator.usb.device import Answer, Unplugged, UsbDevice
 
-_READ_SIZE = (
-    4096  # a driver's buffer: data goes on to the reader when it is full or a packet is shorter than the longest
-)
+_READ_SIZE = 4096  # a driver's buffer: goes on to the reader when it is full, or with a packet below full size
 _DRAIN = 2000 * MILLISECOND  # how long closing the port waits for bytes that the device does not take
 
 
@@ -52,7 +50,7 @@ class UsbHost:
         self, clock: Scheduler, *, fault: Callable[[EmulatorFault], None], warn: Callable[[str], None]
     ) -> None:
         self.clock = clock
-        self.warn = warn
+        self._warn = warn
         self._fault = fault
         self.on_write: Callable[[bytes], None] = lambda data: None
         self.on_read: Callable[[], None] = lambda: None
@@ -79,7 +77,8 @@ class UsbHost:
         self._process: Steps[None] | None = None
         self._queue: deque[Steps[None]] = deque()
         self._line = LineCoding(9600)
-        self._dtr = self.opened = self._held = False
+        self._dtr: bool = False
+        self.opened = self._held = False
         self._toggles: dict[int, int] = {}
         self._outgoing = bytearray()
         self._partial = bytearray()  # of a read that is not complete
@@ -251,6 +250,10 @@ class UsbHost:
     @property
     def frame_number(self) -> int:
         return (self.clock.now - self.frames_from) // MILLISECOND & 0x7FF
+
+    def warn(self, text: str) -> None:
+        """Notes what only works by luck."""
+        self._warn(text)
 
     # --- what happens on the bus ---
     def _look(self) -> None:
