@@ -9,12 +9,14 @@ machine.uart_read()
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from onnxino.boards import NANO33BLE, Board
-from onnxino.errors import MissingExtraError
+from onnxino.errors import InputError, MissingExtraError
 from onnxino_tools.emulator.blocks import BlockDecoder
-from onnxino_tools.emulator.boot import check_image, start_application
+from onnxino_tools.emulator.boot import check_image, check_model
+from onnxino_tools.emulator.bootloader_flash import Generation, generation_named
 from onnxino_tools.emulator.checks import BlockChecks
 from onnxino_tools.emulator.chip import Bus
 from onnxino_tools.emulator.core import Core
@@ -23,14 +25,22 @@ from onnxino_tools.emulator.deferred import DeferredSignals
 from onnxino_tools.emulator.exceptions import Exceptions
 from onnxino_tools.emulator.fault import EmulatorFault
 from onnxino_tools.emulator.fault_desk import FaultDesk
+from onnxino_tools.emulator.line import HostLine
+from onnxino_tools.emulator.link_faults import LinkFaults
 from onnxino_tools.emulator.memory import Memory
+from onnxino_tools.emulator.peripherals.clock_power import RESET_LOCKUP
 from onnxino_tools.emulator.peripherals.misc import ficr, uicr
 from onnxino_tools.emulator.peripherals.nvic import SVC
 from onnxino_tools.emulator.replay import NOTE, Replay
 from onnxino_tools.emulator.scheduler import CLOCK_HZ, NEVER, Scheduler
+from onnxino_tools.emulator.startup import Startup
+from onnxino_tools.emulator.state import FlashState, board_flash
 from onnxino_tools.emulator.strict import AlignmentCheck
 from onnxino_tools.emulator.symbols import Symbols
 from onnxino_tools.emulator.watch import map_watched
+
+if TYPE_CHECKING:
+    from onnxino_tools.emulator.usb.host import UsbHost
 
 _NO_END = 0xF0000000  # an address that no code reaches
 _WFI, _SEV = b"\x30\xbf", b"\x40\xbf"
@@ -42,7 +52,7 @@ DEVICE_ID = 0x0123_4567_89AB_CDEF
 
 
 class Machine:
-    """The board, as the bootloader hands it over to the application.
+    """The board: without `bootloader`, as the bootloader hands it over to the application.
 
     `image` is linked at `board.image_address`, vectors first; `model` (an .oxm file) is placed at
     `board.model_address`.
@@ -53,15 +63,25 @@ class Machine:
     seen).
     `baud_pacing`: bytes take their time on the wire. `elf`: for names in fault messages. `strict`: also checks the
     alignment of each LDRD, LDM, VLDR and their kin (slow). `faults`: "raise" an EmulatorFault, or "deliver" those of
-    the core to the firmware's HardFault handler as the chip does.
-    Raises InputError if image or model do not fit, MissingExtraError without unicorn and capstone.
+    the core to the firmware's HardFault handler as the chip does (with a bootloader, a core that locks up is reset).
+    `bootloader`: "bl1" or "bl2": each reset goes through it, and without `image` the board comes without application.
+    `usb`: a host is plugged into the USB port (`usb`, a UsbHost). `flash_state`: a file that holds the flash
+    (FlashState); image and model are written over what is in it. `link_faults`: injected in `line`. `seed`: of what
+    is random (RAM after power-on, half-done flash writes).
+    Raises InputError if image or model do not fit or the state file does not, MissingExtraError without unicorn and
+    capstone.
     """
 
     def __init__(
         self,
-        image: bytes,
+        image: bytes | None = None,
         model: bytes | None = None,
         *,
+        bootloader: str | None = None,
+        usb: bool = False,
+        flash_state: Path | str | None = None,
+        link_faults: LinkFaults | None = None,
+        seed: int = 0,
         count: str = "auto",
         wait_states: int = 0,
         baud_pacing: bool = False,
@@ -76,7 +96,8 @@ class Machine:
             from unicorn.unicorn import Uc, UcError
         except ImportError as error:
             raise MissingExtraError("the emulator", "emulator") from error
-        check_image(image, model, board)
+        generation = None if bootloader is None else generation_named(bootloader)
+        _check(image, model, board, generation, flash_state)
         self.board = board
         self.warnings: list[str] = []
         self.uc: Any = Uc(
@@ -86,7 +107,9 @@ class Machine:
         self._state: CounterState = new_state()
         self.scheduler = Scheduler(self._state)
         self.core = Core(self.uc)
-        self.memory = Memory(self.uc, ficr(DEVICE_ID), uicr())
+        information = uicr() if generation is None else generation.uicr(uicr())
+        self._file = FlashState(flash_state, board.name, bootloader or "", information) if flash_state else None
+        self.memory = Memory(self.uc, ficr(DEVICE_ID), information, None if self._file is None else self._file.flash)
         self.memory.note = self.fault
         self.memory.code_changed = self._code_changed
         self._decoder = BlockDecoder(self.memory.code, wait_states)
@@ -96,9 +119,14 @@ class Machine:
         self._exceptions = Exceptions(self, self.core, self.bus, self.memory, self._state)
         self._desk = FaultDesk(self.core, self.bus, self._exceptions, self._state, self._decoder, Symbols(elf))
         self._desk.delivers = faults == "deliver"
-        self.memory.flash_write(board.image_address, image)
+        self.bus.nvmc.cells.seed(seed)
+        board_flash(self.memory, self.bus.nvmc.cells, generation, self._file is None or self._file.created)
+        if image is not None:
+            self.memory.flash_write(board.image_address, image)
         if model is not None:
             self.memory.flash_write(board.model_address, model)
+        if image is None and generation is None:
+            check_image(self.memory.flash_read(board.image_address, board.image_size), None, board)
         self.count_note: str | None = None
         self._replay: Replay | None = None
         self._counter = self._make_counter(count)
@@ -117,7 +145,14 @@ class Machine:
         self._sleep_left = 0
         self._signals = DeferredSignals(self.request_stop)
         self.resets = 0
-        self._power_on()
+        self.startup = Startup(self, self.bus, self.memory, self.core, board, generation)
+        self.usb: UsbHost | None = self._plug_in() if usb else None
+        self.line = HostLine(self, link_faults)
+        if generation is not None:
+            self.startup.power_on()
+            self._start()
+        else:
+            self._power_on()
 
     # --- for the user ---
     @property
@@ -162,14 +197,56 @@ class Machine:
         self.bus.uarte0.from_device.clear()
         return data
 
+    @property
+    def powered(self) -> bool:
+        """False between `unplug` or a loss of power, and `plug`."""
+        return self.startup.powered and not self.startup.failing
+
+    @property
+    def bootloader_active(self) -> bool:
+        """From a reset until the application starts; `bootloader_waits` once it waits for commands."""
+        return self.startup.bootloader is not None and self.startup.bootloader.active
+
+    @property
+    def bootloader_waits(self) -> bool:
+        return self.startup.bootloader is not None and self.startup.bootloader.staying
+
+    @property
+    def bootloader_touched(self) -> list[str]:
+        """Each erase and write of flash that belongs to the bootloader: a real board would be lost."""
+        return self.bus.nvmc.cells.touched
+
     def reset(self) -> None:
-        """As the reset button does: RAM and flash stay, GPREGRET is lost."""
-        self.bus.power.gpregret = self.bus.power.gpregret2 = 0
-        self._power_on()
+        """As the reset button does: RAM and flash stay, GPREGRET is lost. Twice within 500 ms: a double-tap."""
+        if self.startup.powered:
+            self._power_on()
+
+    def unplug(self) -> None:
+        """Power and USB are gone: a flash write that is under way is done in part; RAM is lost."""
+        if self.startup.powered:
+            self.startup.power_off()
+            self._sleeping = False
+            self.request_stop()
+
+    def plug(self) -> None:
+        """Power and USB are back."""
+        if not self.startup.powered:
+            self.startup.power_on()
+            self._start()
+
+    def brown_out(self, operations: int = 0) -> None:
+        """The power will fail in the middle of a flash operation (erase of a page, write of a word), after so many
+        whole ones: then the board is as after `unplug`."""
+        self.bus.nvmc.cells.cut_after = operations
+
+    def close(self) -> None:
+        """Lets other emulators use the state file. The machine cannot be used any more."""
+        if self._file is not None:
+            self._file.close()
 
     def skip(self, cycles: int) -> None:
         """Lets time pass while the firmware waits (asleep or polling)."""
-        if self._sleeping:
+        if self._sleeping or self.startup.standing:
             self.scheduler.slept += cycles
         else:
             self._state.cycles += cycles
@@ -213,12 +290,16 @@ class Machine:
         self.scheduler.run_due()
         if self._fault is not None:
             raise self._fault
+        if self.startup.failing:
+            self._fail()
         if self._reset_reason:
             self._soft_reset()
         if until is not None and until():
             return "until"
         if self.scheduler.now >= end or state.instructions >= state.limit:
             return "limit"
+        if self.startup.standing:
+            return None if self._pass_time(end, self.startup.busy) else "idle"
         if self.bus.uarte0.idle_polls >= IDLE_POLLS:
             return "idle"
         if self._sleeping and not self._wake(end):
@@ -236,10 +317,15 @@ class Machine:
             self._sleeping = False
             self.bus.systick.resume()
             return True
+        return self._pass_time(end)
+
+    def _pass_time(self, end: int, free: bool = False) -> bool:
+        """Moves time to the next event. False if that is too far away; `free`: it is never."""
         wait = max(min(self.scheduler.next_time(), end) - self.scheduler.now, 0)
-        passes = min(wait, self._sleep_left)
+        passes = wait if free else min(wait, self._sleep_left)
         self.scheduler.slept += passes
-        self._sleep_left -= passes
+        if not free:
+            self._sleep_left -= passes
         return passes == wait
 
     def _execute(self) -> None:
@@ -319,18 +405,35 @@ class Machine:
         self._start()
 
     def _power_on(self) -> None:
-        self.bus.power.reset_reasons = 1
-        self.bus.watchdog.power_on()
+        self.startup.press_reset()
         self._start()
 
     def _start(self) -> None:
-        """The state in which the bootloader starts the application (bootloader generation 1)."""
+        """After any reset."""
         self._sleeping = False
         self._fault = None
+        self._reset_reason = 0
         self._checks.fpu_pending = False
-        bus = self.bus
-        bus.reset()
-        start_application(bus, self.memory, self.core, self.board)
+        self.startup.start()
+
+    def _fail(self) -> None:
+        """The power has failed."""
+        self.unplug()
+        after, self.startup.replug_after = self.startup.replug_after, None
+        if after is not None:
+            self.scheduler.after(after, self.plug, outside=True)
+
+    def _plug_in(self) -> UsbHost:
+        from onnxino_tools.emulator.usb.host import UsbHost
+
+        host = UsbHost(self.scheduler, fault=self.fault, warn=self.warn)
+        host.attach(self.bus.usbd)
+        self.startup.host = host
+        return host
+
+    def application_starts(self) -> None:
+        if self.startup.bootloader is not None:
+            self._code_changed()
         self.rights_changed()
         self._set_hook(True)
         self._state.taken = self._state.next = self._state.flags = 0
@@ -375,10 +478,19 @@ class Machine:
 
     def _raise(self) -> None:
         """Raises the fault that was noted, unless it is delivered to the firmware."""
-        fault = self._fault
+        fault, self._fault = self._fault, None
         assert fault is not None
-        self._desk.handle(fault, self._hooked)
-        self._fault = None
+        try:
+            self._desk.handle(fault, self._hooked)
+            fault = self._fault  # set where the handler's vector is no code
+        except EmulatorFault:
+            if not self._desk.delivers or fault.status is None or self.startup.bootloader is None:
+                self._fault = fault
+                raise
+        if fault is not None and self.startup.bootloader is not None:
+            self._fault = None
+            self.warn(f"the core locked up and was reset: {fault.message}")
+            self.request_reset(RESET_LOCKUP)
 
     def warn(self, text: str) -> None:
         if text not in self.warnings:
@@ -420,3 +532,15 @@ class Machine:
         if not self._hooked and (self._state.stop or self._state.cycles >= self._state.deadline):
             self._state.stop = 2
             self.uc.emu_stop()
+
+
+def _check(
+    image: bytes | None, model: bytes | None, board: Board, generation: Generation | None, state: object
+) -> None:
+    """Raises InputError for an image or model that does not fit, and where there is nothing to run."""
+    if image is not None:
+        check_image(image, model, board, generation and generation.application_end - board.image_address)
+    elif model is not None:
+        check_model(model, board)
+    if image is None and generation is None and state is None:
+        raise InputError("the emulator has no firmware image to run", "give an image, a bootloader or a state file")

@@ -4,6 +4,7 @@ it."""
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from typing import Protocol
 
 from onnxino_tools.emulator.scheduler import CLOCK_HZ
@@ -28,14 +29,19 @@ class FlashCells:
     `guarded`: ranges of addresses that belong to the bootloader; `touched` says what was done to them.
     """
 
-    def __init__(self, access: FlashAccess, seed: int = 0) -> None:
+    def __init__(self, access: FlashAccess) -> None:
         self._access = access
-        self._random = random.Random(seed)
+        self._random = random.Random(0)
         self.guarded: list[range] = []
         self.touched: list[str] = []
         self.count = 0
         self.cut_after: int | None = None  # operations until the power fails in the middle of the next
+        self.on_cut: Callable[[], None] = lambda: None
         self.powered = True
+
+    def seed(self, seed: int) -> None:
+        """Of everything random in here."""
+        self._random.seed(seed)
 
     def begin(self, wanted: int = 1) -> tuple[int, float]:
         """How many of so many operations can be done, and to what part (0 to 1) the one after them: less than
@@ -49,6 +55,7 @@ class FlashCells:
             return wanted, 0.0
         done, self.cut_after = self.cut_after, None
         self.count += done + 1
+        self.on_cut()
         return done, self._random.uniform(0.02, 0.98)
 
     def erase(self, page: int, part: float = 1.0) -> None:
