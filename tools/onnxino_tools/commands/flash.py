@@ -123,14 +123,17 @@ def report(result: FlashResult) -> list[str]:
     rows: list[tuple[str, str]] = [("board", result.port + (f", chip {result.chip}" if result.chip else ""))]
     hello = result.hello
     if result.image or hello is not None:
-        version = "a sketch of somebody else" if hello is None else f"{hello.firmware_version} answers"
+        unknown = "" if result.method == "pyocd" else "not one of Onnxino"
+        version = unknown if hello is None else f"{hello.firmware_version} answers"
         rows.append(("firmware", ", ".join(filter(None, [result.image, version]))))
     if hello is not None:
         name = hello.model_name if hello.model_valid else "no valid model in flash"
         rows.append(("model", ", ".join(filter(None, [result.model, name]))))
         if hello.bootloader in _BOOTLOADERS:
             rows.append(("bootloader", _BOOTLOADERS[hello.bootloader]))
-    if result.method == "bootloader":
+    if hello is None and result.model:
+        rows.append(("model", result.model))
+    if result.method != "application":
         verified = f", {result.pages_verified} verified" if result.pages_verified else ""
         rows.append(("pages", f"{result.pages_written} of {result.pages_compared} written{verified}"))
     if result.resumed:
