@@ -427,7 +427,7 @@ class Machine:
         from onnxino_tools.emulator.usb.host import UsbHost
 
         host = UsbHost(self.scheduler, fault=self.fault, warn=self.warn)
-        host.attach(self.bus.usbd)
+        host.attach(getattr(self.bus, "usbd", None))
         self.startup.host = host
         return host
 

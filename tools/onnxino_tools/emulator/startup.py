@@ -137,7 +137,7 @@ class Startup:
         elif self._port is not None:
             self._port.disconnect()
             self._port = None
-            host.attach(self._bus.usbd)
+            host.attach(getattr(self._bus, "usbd", None))
 
     def bootloader_busy(self, busy: bool) -> None:
         if self._port is not None:
