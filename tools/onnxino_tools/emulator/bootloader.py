@@ -101,14 +101,15 @@ class Bootloader:
             self._update()
         elif not self.generation.forwards and touched:
             self._stay()
-        elif (start := self._application()) is None or touched:
+        elif (start := self.application) is None or touched:
             self._stay()
         else:
             self.active = False
             self._owner.hand_over(start)
 
-    def _application(self) -> int | None:
-        """The address of the vectors to start, or None."""
+    @property
+    def application(self) -> int | None:
+        """The address of the vectors that it would start, or None: then it stays."""
         if self._valid(APPLICATION):
             return APPLICATION
         if self.generation.forwards and self._valid(SOFTDEVICE_APPLICATION):

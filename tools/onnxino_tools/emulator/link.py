@@ -25,7 +25,7 @@ class EmulatorTransport:
         """Host -> device; the device sees the bytes when it runs, which is in `read`. Raises LinkError after
         `close`."""
         self._check_open()
-        self.machine.uart_write(data)
+        self.machine.line.write(data)
 
     def read(self, timeout: float) -> bytes:
         """Runs the device until it sends something. At least one byte, or b"" after `timeout` seconds of emulated time.
@@ -38,7 +38,7 @@ class EmulatorTransport:
         end = scheduler.now + max(int(timeout * machine.board.clock_hz), 1)
         try:
             while True:
-                data = machine.uart_read()
+                data = machine.line.read()
                 if data:
                     return data
                 left = end - scheduler.now
@@ -50,7 +50,7 @@ class EmulatorTransport:
             raise LinkError(f"the device faulted: {fault.message}", fault.hint) from fault
 
     def _has_output(self) -> bool:
-        return bool(self.machine.bus.uarte0.from_device)
+        return self.machine.line.has_data
 
     def close(self) -> None:
         """May be called twice."""

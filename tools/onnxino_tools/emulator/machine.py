@@ -212,6 +212,11 @@ class Machine:
         return self.startup.bootloader is not None and self.startup.bootloader.staying
 
     @property
+    def has_application(self) -> bool:
+        """Whether a reset leads to an application; True without a bootloader."""
+        return self.startup.bootloader is None or self.startup.bootloader.application is not None
+
+    @property
     def bootloader_touched(self) -> list[str]:
         """Each erase and write of flash that belongs to the bootloader: a real board would be lost."""
         return self.bus.nvmc.cells.touched

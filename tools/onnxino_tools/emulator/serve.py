@@ -64,14 +64,14 @@ def has_pty() -> bool:
 
 
 def _loop(machine: Machine, port: Port, stop: threading.Event) -> None:
-    output = machine.bus.uarte0.from_device
+    line = machine.line
     while not stop.is_set():
         data = port.read()
         if data:
-            machine.uart_write(data)
-        reason = machine.run(until=lambda: bool(output) or stop.is_set(), max_cycles=_SLICE, max_sleep=0)
-        if output:
-            port.write(machine.uart_read())
+            line.write(data)
+        reason = machine.run(until=lambda: line.has_data or stop.is_set(), max_cycles=_SLICE, max_sleep=0)
+        if line.has_data:
+            port.write(line.read())
         elif reason == "idle":
             _wait(machine, port)
 

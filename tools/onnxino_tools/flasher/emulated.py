@@ -69,7 +69,7 @@ class EmulatedPorts:
         machine = self.machine
         end = machine.scheduler.now + cycles
         try:
-            if machine.run(until=lambda: machine.usb.has_data, max_cycles=cycles) == "idle":
+            if machine.run(until=lambda: machine.line.has_data, max_cycles=cycles) == "idle":
                 machine.skip(min(_IDLE_STEP, max(end - machine.scheduler.now, 0)))
         except EmulatorFault as fault:
             raise LinkError(f"the emulated board faulted: {fault.message}", fault.hint) from fault
@@ -98,15 +98,16 @@ class EmulatedPort:
     def __init__(self, ports: EmulatedPorts) -> None:
         self._ports = ports
         self._usb = ports.machine.usb
+        self._line = ports.machine.line
         self._usb.set_line(BAUD_RATE, dtr=True)
         self._enumeration = self._usb.enumerations
         self._open = True
-        self._usb.read()  # what the last program left
+        self._line.read()  # what the last program left
 
     def write(self, data: bytes) -> None:
         """See Transport."""
         self._check()
-        self._usb.write(data)
+        self._line.write(data)
 
     def read(self, timeout: float) -> bytes:
         """See Transport. Timeouts are emulated time."""
@@ -114,7 +115,7 @@ class EmulatedPort:
         end = scheduler.now + max(int(timeout * self._ports.machine.board.clock_hz), 1)
         while True:
             self._check()
-            data = self._usb.read()
+            data = self._line.read()
             if data:
                 return data
             left = end - scheduler.now
