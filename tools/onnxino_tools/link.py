@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import struct
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from types import TracebackType
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from onnxino.errors import LinkError, ModelError
 from onnxino_tools.protocol import (
@@ -29,6 +29,9 @@ from onnxino_tools.protocol import (
     parse_last_fault,
 )
 from onnxino_tools.transport import Transport
+
+if TYPE_CHECKING:
+    from onnxino_tools.pipeline import Job
 
 T = TypeVar("T")
 Progress = Callable[[int, int], None]
@@ -76,11 +79,16 @@ _HINTS: dict[int, str] = {
 
 @dataclass(frozen=True)
 class InferResult:
-    """output: the bytes of all outputs in order; CPU cycles and microseconds from start to end of the inference."""
+    """output: the bytes of all outputs in order; CPU cycles and microseconds from start to end of the inference.
+
+    Where they were asked for: the CRC-32 of each operator's output, and (operator, cycles) of each operator.
+    """
 
     output: bytes
     cycles: int
     microseconds: int
+    hashes: list[int] | None = None
+    profile: list[tuple[int, int]] | None = None
 
 
 class DeviceLink:
@@ -139,8 +147,7 @@ class DeviceLink:
         Raises DeviceError for an error status, LinkError when nothing answers or the device faults; `doing` says in
         the message what was being done.
         """
-        self._sequence = (self._sequence + 1) & 0xFFFF
-        frame = Frame(command, self._sequence, payload)
+        frame = self.new_frame(command, payload)
         wait = self.timeout if timeout is None else timeout
         attempts = 1 + (self.max_retries if retries is None else retries)
         for attempt in range(attempts):
@@ -161,6 +168,29 @@ class DeviceLink:
             f"the device at {self.transport.name} does not answer while {doing} ({attempts} attempts, {wait:g} s each)",
             hint,
         )
+
+    def new_frame(self, command: Command, payload: bytes = b"") -> Frame:
+        """A request with the next sequence number."""
+        self._sequence = (self._sequence + 1) & 0xFFFF
+        return Frame(command, self._sequence, payload)
+
+    def poll(self, timeout: float, doing: str) -> tuple[list[Frame] | None, bool]:
+        """The answers that came, and whether the device says that it received garbage; None for no byte in `timeout`.
+
+        For Pipeline, which has several requests under way. Raises LinkError for a fault or another protocol.
+        """
+        data = self.transport.read(timeout)
+        if not data:
+            return None, False
+        frames: list[Frame] = []
+        garbage = False
+        for frame in self._decoder.feed(data):
+            self._understood = True
+            if self._is_garbage_report(frame, doing):
+                garbage = True
+            else:
+                frames.append(frame)
+        return frames, garbage
 
     def _answer(self, frame: Frame, wait: float, doing: str) -> Frame | None:
         """The answer to `frame`; None after `wait` seconds, or soon after the device says that it received garbage.
@@ -340,6 +370,16 @@ class DeviceLink:
                 payload = struct.pack("<III", index, at, min(DATA, size - at))
                 out += self.request(Command.OUTPUT_READ, payload, doing=f"reading output {index}")
         return bytes(out)
+
+    def infer_many(self, jobs: Iterable[Job], sizes: list[int]) -> Iterator[InferResult]:
+        """Runs the device's model on each job's input; the next input is sent while the device computes.
+
+        sizes: bytes of each output. The results come in order. Raises LinkError; the jobs whose results did not come
+        are then to be given again.
+        """
+        from onnxino_tools.pipeline import Pipeline
+
+        return Pipeline(self, self.hello(), sizes).run(jobs)
 
     def profile(self) -> list[tuple[int, int]]:
         """(operator index, CPU cycles) of each operator in the last inference."""
