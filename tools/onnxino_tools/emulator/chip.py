@@ -19,6 +19,8 @@ from onnxino_tools.emulator.peripherals.system import Dwt, SystemControl
 from onnxino_tools.emulator.peripherals.systick import SysTick
 from onnxino_tools.emulator.peripherals.timer import Timer
 from onnxino_tools.emulator.peripherals.uarte import Uarte
+from onnxino_tools.emulator.peripherals.usbd import Usbd
+from onnxino_tools.emulator.peripherals.usbd_errata import UsbErrata
 from onnxino_tools.emulator.peripherals.watchdog import Watchdog
 from onnxino_tools.emulator.scheduler import Scheduler
 
@@ -30,8 +32,8 @@ _QUIET = {
     0x40013000: "COMP", 0x40014000: "EGU0", 0x40015000: "EGU1", 0x40016000: "EGU2", 0x40017000: "EGU3",
     0x40018000: "EGU4", 0x40019000: "EGU5", 0x4001C000: "PWM0", 0x4001D000: "PDM", 0x40020000: "MWU",
     0x40021000: "PWM1", 0x40022000: "PWM2", 0x40023000: "SPI2", 0x40025000: "I2S", 0x40026000: "FPU",
-    0x40027000: "USBD", 0x40029000: "QSPI", 0x4002D000: "PWM3", 0x4002F000: "SPIM3",
-    0x4006E000: "USBD errata registers", 0x5002A000: "CRYPTOCELL", 0xE0000000: "ITM", 0xE0002000: "FPB",
+    0x40029000: "QSPI", 0x4002D000: "PWM3", 0x4002F000: "SPIM3",
+    0x5002A000: "CRYPTOCELL", 0xE0000000: "ITM", 0xE0002000: "FPB",
 }  # fmt: skip
 
 
@@ -81,7 +83,11 @@ class Bus:
         self.uarte0 = Uarte(self, 0x40002000, 2, rx_pin=RX_PIN, tx_pin=TX_PIN, paced=paced)
         self.uarte0.on_sent = engine.sent
         self.uarte1 = Uarte(self, 0x40028000, 40, rx_pin=-1, tx_pin=-1)
-        self.power = ClockPower(self, self._hfxo)
+        errata = UsbErrata(self)
+        self.usbd = Usbd(self, errata)
+        self.power = ClockPower(self, self._hfxo, self.usbd.supply_changed)
+        self.usbd.supply = self.power
+        self.usbd.skip = engine.stall
         self.gpio = Gpio(self)
         self.nvmc = Nvmc(self, memory, engine.stall, engine.flash_changed)
         self.watchdog = Watchdog(self, lambda: engine.request_reset(RESET_WATCHDOG))
@@ -98,7 +104,7 @@ class Bus:
             for i, (base, irq, channels) in enumerate(((0x4000B000, 11, 3), (0x40011000, 17, 4), (0x40024000, 36, 4)))
         ]
         self.peripherals: list[Peripheral] = [
-            self.power, self.uarte0, self.uarte1, self.gpio, self.nvmc, self.ppi, self.watchdog,
+            self.usbd, errata, self.power, self.uarte0, self.uarte1, self.gpio, self.nvmc, self.ppi, self.watchdog,
             *self.timers, *self.rtcs, Temperature(self), Random(self),
             *(Quiet(self, base, name) for base, name in _QUIET.items()),
         ]  # fmt: skip
@@ -150,6 +156,7 @@ class Bus:
 
     def _hfxo(self, running: bool) -> None:
         self.uarte0.hfxo_running = self.uarte1.hfxo_running = running
+        self.usbd.hfxo(running)
 
     def _reader(self, peripheral: Peripheral) -> Callable[[int, int], int]:
         def read(offset: int, size: int) -> int:

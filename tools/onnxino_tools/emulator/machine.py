@@ -432,9 +432,16 @@ class Machine:
         from onnxino_tools.emulator.usb.host import UsbHost
 
         host = UsbHost(self.scheduler, fault=self.fault, warn=self.warn)
-        host.attach(getattr(self.bus, "usbd", None))
+        host.on_write, host.on_read = self._usb_written, self.sent
+        self.bus.uarte0.others_busy = lambda: host.busy
+        host.attach(self.bus.usbd)
         self.startup.host = host
         return host
+
+    def _usb_written(self, data: bytes) -> None:
+        self.bus.uarte0.idle_polls = 0
+        if self._replay is not None:
+            self._replay.received(data)
 
     def application_starts(self) -> None:
         if self.startup.bootloader is not None:

@@ -137,7 +137,7 @@ class Startup:
         elif self._port is not None:
             self._port.disconnect()
             self._port = None
-            host.attach(getattr(self._bus, "usbd", None))
+            host.attach(self._bus.usbd)
 
     def bootloader_busy(self, busy: bool) -> None:
         if self._port is not None:

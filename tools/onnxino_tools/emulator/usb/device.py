@@ -27,6 +27,11 @@ class Upstream(Protocol):
         """Resume signalling from the device (remote wake-up)."""
 
     @property
+    def busy(self) -> bool:
+        """A transaction is about to happen, within some bytes' time on the bus."""
+        ...
+
+    @property
     def frame_number(self) -> int:
         """Number of the running 1 ms frame, 11 bits."""
         ...
@@ -36,6 +41,7 @@ class Unplugged:
     """The upstream of a device that is not connected."""
 
     frame_number = 0
+    busy = False
 
     def changed(self) -> None: ...
 

@@ -173,8 +173,9 @@ class UsbHost:
 
     @property
     def busy(self) -> bool:
-        """A transaction, or a stage of a control transfer, is about to happen."""
-        return self._wake is not None or self._process is not None
+        """A transaction is about to happen."""
+        timer = self._timer
+        return self._wake is not None or (timer is not None and timer.time - self.clock.now < MILLISECOND)
 
     @property
     def has_data(self) -> bool:
