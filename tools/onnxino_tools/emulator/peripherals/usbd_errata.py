@@ -17,6 +17,7 @@ class UsbErrata(Peripheral):
     def __init__(self, chip: Chip) -> None:
         super().__init__(chip, 0x4006E000)
         self._unlocked = False
+        self.reset()
 
     def reset(self) -> None:
         self._unlocked = False
