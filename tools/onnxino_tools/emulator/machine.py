@@ -186,7 +186,9 @@ class Machine:
         return self._counter.kind if self._counter is not None and self._hooked else "off"
 
     def uart_write(self, data: bytes) -> None:
-        """Host -> device."""
+        """Host -> device. Without power the bytes are lost."""
+        if not self.powered:
+            return
         if self._replay is not None and data:
             self._replay.received(data)
         self.bus.uarte0.host_write(data)

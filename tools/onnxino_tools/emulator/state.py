@@ -11,6 +11,7 @@ import ctypes
 import mmap
 import struct
 import zlib
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -61,6 +62,7 @@ class FlashState:
         """Lets others use the file. The mapping lives as long as the machine that works on it."""
         if not self._file.closed:
             self._buffer.flush()
+            _unlock(self._file)  # the mapping keeps a handle of its own
             self._file.close()
 
     def _fill(self, uicr: bytes) -> None:
@@ -136,3 +138,12 @@ def _lock(file: BinaryIO, path: Path) -> None:
         raise InputError(f"the state file '{path}' is used by another emulator", "one board, one emulator") from error
     except OSError:
         return
+
+
+def _unlock(file: BinaryIO) -> None:
+    try:
+        import fcntl
+    except ImportError:
+        return
+    with suppress(OSError):
+        fcntl.flock(file.fileno(), fcntl.LOCK_UN)
