@@ -9,11 +9,13 @@ PAGE = 4096
 
 
 def wait(machine: Machine, seconds: float) -> None:
-    """Lets emulated time pass."""
-    end = machine.scheduler.now + int(seconds * SECOND)
-    while machine.scheduler.now < end:
-        if machine.run(max_cycles=end - machine.scheduler.now) == "idle":
-            machine.skip(end - machine.scheduler.now)
+    """Lets emulated time pass, as a program does that looks at the line now and then."""
+    scheduler = machine.scheduler
+    end = scheduler.now + int(seconds * SECOND)
+    while scheduler.now < end:
+        if machine.run(max_cycles=end - scheduler.now) == "idle":
+            machine.line.fetch()
+            machine.skip(max(min(end, scheduler.next_time(), scheduler.now + SECOND // 1000) - scheduler.now, 1))
 
 
 def ask(machine: Machine, command: bytes) -> bytes:

@@ -123,7 +123,7 @@ def test_unplug_and_plug(program: Callable[..., Any], bootloader: str | None) ->
     wait(machine, 0.6)
     machine.line.write(b"here")
     wait(machine, 0.1)
-    assert machine.uart_read() == b"here"
+    assert machine.line.read() == b"here"
 
 
 def test_a_reset_in_a_flash_write_leaves_it_half_done() -> None:

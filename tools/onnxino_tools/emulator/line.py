@@ -34,7 +34,7 @@ class HostLine:
 
     def read(self) -> bytes:
         """Device -> host: everything that arrived since the last call."""
-        self._fetch()
+        self.fetch()
         data = bytes(self._incoming)
         self._incoming.clear()
         return data
@@ -42,7 +42,7 @@ class HostLine:
     @property
     def has_data(self) -> bool:
         """Whether `read` gives something."""
-        self._fetch()
+        self.fetch()
         return bool(self._incoming)
 
     def clear(self) -> None:
@@ -51,7 +51,8 @@ class HostLine:
         for channel in self._channels or ():
             channel.clear()
 
-    def _fetch(self) -> None:
+    def fetch(self) -> None:
+        """Takes what the device sent: faults on the way to the host strike now."""
         machine = self._machine
         data = machine.usb.read() if machine.usb is not None else machine.uart_read()
         if self._channels is None:
