@@ -46,8 +46,14 @@ def test_data_both_ways(size: int) -> None:
     data = bytes(i * 7 & 0xFF for i in range(size))
     start = bench.scheduler.now
     bench.host.write(data)
-    assert bench.run(2.0, lambda: len(bench.host._incoming) == size)  # pyright: ignore[reportPrivateUsage]
-    assert bench.host.read() == data
+    back = bytearray()
+
+    def all_back() -> bool:
+        back.extend(bench.host.read())
+        return len(back) == size
+
+    assert bench.run(2.0, all_back)
+    assert bytes(back) == data
     rate = size / ((bench.scheduler.now - start) / SECOND)
     assert rate < 1_216_000  # 19 packets of 64 bytes a frame
 

@@ -14,8 +14,12 @@ from types import FrameType
 
 from onnxino_tools.emulator.machine import Machine
 from onnxino_tools.emulator.ports import Port, Pty, TcpPort
+from onnxino_tools.emulator.usb.follow import PortFollower
+from onnxino_tools.emulator.usb.host import UsbHost
+from onnxino_tools.emulator.usb.ports import Rfc2217Port, UsbPort, UsbPty
 
 _SLICE = 3_200_000  # cycles (50 ms) that run between two looks at the port
+_AHEAD = 128_000  # cycles (2 ms) that emulated time may run ahead of the wall while USB packets are on their way
 _LEAST = 640  # cycles (10 us) that pass at least: the clock of the host is coarser
 _WAIT = 0.25  # seconds that an idle emulator sleeps at most before it looks whether it should stop
 
@@ -32,25 +36,50 @@ def serve(
     """Serves the machine's serial port on a pty, or on TCP ("127.0.0.1:0") where `tcp` is given or the system has no
     ptys.
 
-    `ready(name)` is called with the name to open (a device path, or socket://host:port); `port_file` receives it too.
+    `ready(name)` is called with the name to open (a device path, socket://host:port, or rfc2217://host:port where the
+    machine has USB); `port_file` receives it too. A USB port is ready when the device is enumerated the first time;
+    then it comes and goes with the device, behind the same name, and programs that have it open see a hang-up.
     Returns on SIGINT, SIGTERM (when called in the main thread) or when `stop` is set. Clients may leave and come back.
-    Time
-    that the firmware spends waiting for the host passes as fast as on the wall; computing takes what it takes.
+    Time that the firmware spends waiting for the host passes as fast as on the wall; computing takes what it takes.
     Raises EmulatorFault when the firmware faults, LinkError or InputError when the port cannot be made.
     """
     stop = stop or threading.Event()
-    port: Port = TcpPort(tcp) if tcp is not None else Pty() if pty and has_pty() else TcpPort("127.0.0.1:0")
+    address = tcp if tcp is not None else None if pty and has_pty() else "127.0.0.1:0"
+
+    def announce(name: str) -> None:
+        if port_file is not None:
+            _write_whole(port_file, name + "\n")
+        if ready is not None:
+            ready(name)
+
     try:
         with _signals(stop):
-            if port_file is not None:
-                _write_whole(port_file, port.name + "\n")
-            if ready is not None:
-                ready(port.name)
-            _loop(machine, port, stop)
+            if machine.usb is not None:
+                _serve_usb(machine, machine.usb, address, announce, stop)
+            else:
+                _serve_uart(machine, address, announce, stop)
     finally:
-        port.close()
         if port_file is not None:
             port_file.unlink(missing_ok=True)
+
+
+def _serve_uart(machine: Machine, address: str | None, announce: Callable[[str], None], stop: threading.Event) -> None:
+    port: Port = TcpPort(address) if address is not None else Pty()
+    try:
+        announce(port.name)
+        _loop(machine, port, stop)
+    finally:
+        port.close()
+
+
+def _serve_usb(
+    machine: Machine, usb: UsbHost, address: str | None, announce: Callable[[str], None], stop: threading.Event
+) -> None:
+    port: UsbPort = Rfc2217Port(address) if address is not None else UsbPty()
+    try:
+        _usb_loop(machine, usb, port, announce, stop)
+    finally:
+        port.close()
 
 
 def has_pty() -> bool:
@@ -76,7 +105,28 @@ def _loop(machine: Machine, port: Port, stop: threading.Event) -> None:
             _wait(machine, port)
 
 
-def _wait(machine: Machine, port: Port) -> None:
+def _usb_loop(
+    machine: Machine, usb: UsbHost, port: UsbPort, announce: Callable[[str], None], stop: threading.Event
+) -> None:
+    line, announced = machine.line, False
+    follower = PortFollower(usb, line, port)
+
+    def something() -> bool:
+        return (line.has_data and not port.full) or usb.configured != port.present or stop.is_set()
+
+    while not stop.is_set():
+        follower.update()
+        if port.present and not announced:
+            announced = True
+            announce(port.name)
+        reason = machine.run(until=something, max_cycles=_SLICE, max_sleep=_AHEAD if usb.busy else 0)
+        if line.has_data and not port.full:
+            follower.send()
+        elif reason == "idle":
+            _wait(machine, port)
+
+
+def _wait(machine: Machine, port: Port | UsbPort) -> None:
     """Lets as much time pass in the machine as on the wall, up to its next event."""
     ahead = machine.scheduler.next_time() - machine.scheduler.now
     start = time.monotonic()

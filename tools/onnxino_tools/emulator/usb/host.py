@@ -28,6 +28,7 @@ from onnxino_tools.emulator.usb.control import (
 from onnxino_tools.emulator.usb.device import Answer, Unplugged, UsbDevice
 
 _READ_SIZE = 4096  # a driver's buffer: goes on to the reader when it is full, or with a packet below full size
+_KEPT = 1 << 16  # bytes that wait for the reader before the device is not asked for more
 _DRAIN = 2000 * MILLISECOND  # how long closing the port waits for bytes that the device does not take
 
 
@@ -178,6 +179,11 @@ class UsbHost:
         return self._wake is not None or (timer is not None and timer.time - self.clock.now < MILLISECOND)
 
     @property
+    def settled(self) -> bool:
+        """All that was asked for (line settings, requests) is done, and all data is with the device."""
+        return self._process is None and not self._queue and not self._outgoing
+
+    @property
     def has_data(self) -> bool:
         """Whether `read` gives something."""
         return bool(self._incoming)
@@ -192,8 +198,12 @@ class UsbHost:
 
     def read(self) -> bytes:
         """Device -> host: everything that arrived since the last call. Nothing arrives while the port is not open."""
+        if not self._incoming:
+            return b""
         data = bytes(self._incoming)
         self._incoming.clear()
+        if len(data) >= _KEPT:
+            self.changed()
         return data
 
     def set_line(self, baud_rate: int | None = None, dtr: bool | None = None, opened: bool | None = None) -> None:
@@ -290,7 +300,7 @@ class UsbHost:
         """One bulk transaction in each direction, if the device is ready for it."""
         device, cycles = self.device, 0
         bulk_in, bulk_out = found.configuration.bulk_in, found.configuration.bulk_out
-        if self.opened:
+        if self.opened and len(self._incoming) < _KEPT:
             address = bulk_in.address
             in_step = device.toggle(address) == self._toggles.get(address, 0)
             answer = device.take(address & 15)
