@@ -44,6 +44,7 @@ enum onx_command {
 /* What MEASURE reads. */
 #define ONX_MEASURE_FLASH 0
 #define ONX_MEASURE_RAM 1
+#define ONX_MAX_MEASURE 16384 /* words */
 
 /* How a request came, and which bootloader there is (answer to HELLO). */
 #define ONX_TRANSPORT_UART 0
@@ -57,14 +58,6 @@ enum onx_command {
 
 /* Requests that a host may have waiting for their answers at once: INFER and INPUT_WRITEs, nothing else. */
 #define ONX_MAX_WINDOW 8
-
-/* Formats of a camera's frame (FRAME_BEGIN). */
-enum onx_frame_format {
-    ONX_FRAME_GREY = 0,          /* 1 byte a pixel */
-    ONX_FRAME_RGB565_BIG = 1,    /* 2 bytes a pixel, high byte first */
-    ONX_FRAME_RGB565_LITTLE = 2, /* 2 bytes a pixel, low byte first */
-    ONX_FRAME_YUYV = 3,          /* 2 bytes a pixel: Y0 U Y1 V of two pixels */
-};
 
 /* Frames that the device sends unasked, with ONX_REPLY set and sequence 0. */
 enum onx_event {

@@ -11,13 +11,19 @@
 #include <unistd.h>
 
 #include "board.h"
+#include "fault.h"
+#include "protocol.h"
 
 static uint8_t *flash;
+static onx_fault_record *record;
 static long cut = -1;
 static _Alignas(16) uint8_t arena[ONX_BOARD_ARENA_SIZE];
 
-size_t onx_board_read(uint8_t *data, size_t capacity)
+size_t onx_board_read(uint8_t transport, uint8_t *data, size_t capacity)
 {
+    if (transport != ONX_TRANSPORT_UART) {
+        return 0;
+    }
     struct pollfd in = { .fd = STDIN_FILENO, .events = POLLIN };
     if (poll(&in, 1, 0) <= 0) {
         return 0;
@@ -29,8 +35,11 @@ size_t onx_board_read(uint8_t *data, size_t capacity)
     return (size_t)count;
 }
 
-void onx_board_write(const uint8_t *data, size_t size)
+void onx_board_write(uint8_t transport, const uint8_t *data, size_t size)
 {
+    if (transport != ONX_TRANSPORT_UART) {
+        abort(); /* it came from nowhere else */
+    }
     while (size > 0) {
         const ssize_t count = write(STDOUT_FILENO, data, size);
         if (count <= 0) {
@@ -45,6 +54,34 @@ void onx_board_wait(void)
 {
     struct pollfd in = { .fd = STDIN_FILENO, .events = POLLIN };
     poll(&in, 1, 100);
+}
+
+onx_line_counters onx_board_line_counters(void)
+{
+    const onx_line_counters counters = { 1, 2, 3, 4 };
+    return counters;
+}
+
+onx_measurement onx_board_measure(uint32_t what, uint32_t words)
+{
+    const onx_measurement found = { what + 1, words, 7 };
+    return found;
+}
+
+/* Survives execv in a file that has no name, but not the process: as RAM does. */
+onx_fault_record *onx_board_fault_record(void) { return record; }
+
+static void open_record(void)
+{
+    const char *inherited = getenv("HOST_BOARD_RAM");
+    const int memory = inherited != NULL ? (int)strtol(inherited, NULL, 10) : memfd_create("ram", 0);
+    char number[16];
+    snprintf(number, sizeof number, "%d", memory);
+    setenv("HOST_BOARD_RAM", number, 1);
+    if (memory < 0 || ftruncate(memory, 4096) != 0) {
+        abort();
+    }
+    record = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, memory, 0);
 }
 
 void onx_board_resynchronise(void) {}
@@ -90,11 +127,11 @@ bool onx_board_program(uint32_t offset, const uint8_t *data, uint32_t size)
     return memcmp(flash + offset, data, size) == 0;
 }
 
-static const uint8_t image[] = "the firmware's image";
+static const uint8_t image[ONX_BOARD_IMAGE_SIZE] = "the firmware's image";
 
 const uint8_t *onx_board_image(void) { return image; }
 
-uint32_t onx_board_image_size(void) { return sizeof image; }
+uint32_t onx_board_image_size(void) { return 1000; }
 
 uint32_t onx_board_reset_reasons(void) { return 4; }
 
@@ -138,5 +175,6 @@ int main(int argc, char **argv)
         perror(argv[1]);
         return 2;
     }
+    open_record();
     onx_main();
 }

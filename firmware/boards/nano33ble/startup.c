@@ -1,5 +1,6 @@
 /* Vectors, reset and fault handlers of the nRF52840: from the bootloader's state to onx_main(). */
 #include "board.h"
+#include "fault.h"
 #include "nano33ble.h"
 #include "nrf52840.h"
 
@@ -12,6 +13,7 @@ void onx_fault_handler(void);
 void onx_start(void);
 void onx_fault(const uint32_t *frame);
 
+#define RESET_BY_LOCKUP 8u /* in RESETREAS: a fault within the fault handler */
 #define ONX_STACK_PAINT 0xA5A5A5A5u
 
 typedef void (*onx_vector)(void);
@@ -68,6 +70,15 @@ __attribute__((naked, noreturn, used)) void onx_fault_handler(void)
                    ".ltorg\n");
 }
 
+static _Noreturn void restart(void)
+{
+    onx_data_barrier();
+    SCB_AIRCR = 0x05FA0004u;
+    onx_data_barrier();
+    for (;;) {
+    }
+}
+
 /* frame: r0, r1, r2, r3, r12, lr, pc, psr as the core stacked them. */
 __attribute__((noreturn, used)) void onx_fault(const uint32_t *frame)
 {
@@ -89,7 +100,7 @@ __attribute__((noreturn, used)) void onx_fault(const uint32_t *frame)
     for (uint32_t i = 0; i < ONX_BOARD_CLOCK_HZ / 8; i++) { /* about half a second of red light */
         __asm volatile("nop");
     }
-    onx_board_reset();
+    restart();
 }
 
 /* What Zephyr's bootloader leaves running: RTC1 with its interrupt, UARTE0, the PWMs of the LED. */
@@ -149,6 +160,11 @@ void onx_start(void)
     onx_timers_start();
     onx_light_start();
     onx_uart_start();
+    onx_usb_port_start();
+    if ((onx_board_reset_reasons() & RESET_BY_LOCKUP) != 0) {
+        static const uint32_t nothing_known[8] = { 0 };
+        onx_fault_note(onx_board_fault_record(), nothing_known);
+    }
     onx_main();
     onx_board_reset();
 }
@@ -169,9 +185,6 @@ uint32_t onx_board_stack_free(void)
 
 _Noreturn void onx_board_reset(void)
 {
-    onx_data_barrier();
-    SCB_AIRCR = 0x05FA0004u;
-    onx_data_barrier();
-    for (;;) {
-    }
+    onx_usb_finish();
+    restart();
 }
