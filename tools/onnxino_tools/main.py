@@ -28,6 +28,7 @@ COMMANDS = {
     "serial-eval": "stream a data set to a board (or the emulator) and prove every output byte",
     "flash": "write firmware and a model into a board over USB",
     "boards": "list the boards that are connected",
+    "selftest": "measure a board with fixed models, and write one file that can be passed on",
     "verify": "compare ONNX Runtime, NumPy, C and the emulator byte by byte",
     "emulate": "run the emulated board; its serial port appears as a pty or TCP port",
     "build": "compile the firmware (not needed: a finished image is included)",

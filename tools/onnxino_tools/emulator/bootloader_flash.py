@@ -45,9 +45,9 @@ class Generation:
     def pages(self) -> dict[int, bytes]:
         """What stands in flash where the bootloader is on the board."""
         if not self.forwards:
-            return {address: _page(0xF407 if address == 0 else None) for address in range(0, 0x9000, PAGE_SIZE)}
-        pages = {BOOTLOADER_2 + at: _page(0x81A7 if at == 0 else None) for at in range(0, 0x9000, PAGE_SIZE)}
-        return {0: _page(0x3E22, _forwarding()), **pages}
+            return {0: _page(0xF407, _vectors(0)), **{at: _page(None) for at in range(PAGE_SIZE, 0x9000, PAGE_SIZE)}}
+        pages = {BOOTLOADER_2 + at: _page(None) for at in range(PAGE_SIZE, 0x9000, PAGE_SIZE)}
+        return {0: _page(0x3E22, _forwarding()), BOOTLOADER_2: _page(0x81A7, _vectors(BOOTLOADER_2)), **pages}
 
     def uicr(self, page: bytes) -> bytes:
         """The user information page with what this generation keeps there."""
@@ -71,6 +71,11 @@ def generation_named(name: str) -> Generation:
     if name not in GENERATIONS:
         raise InputError(f"there is no bootloader '{name}'", f"known are: {', '.join(GENERATIONS)}")
     return GENERATIONS[name]
+
+
+def _vectors(address: int) -> bytes:
+    """By which the firmware sees that there is a bootloader: a stack in RAM, a start behind the vectors."""
+    return struct.pack("<2I", 0x20004000, address + 8 | 1) + _UNDEFINED * 16
 
 
 def _forwarding() -> bytes:

@@ -29,7 +29,7 @@ class EmulatedPorts:
         if machine is None:
             from onnxino_tools.emulator import Machine
 
-            machine = Machine(bootloader=bootloader, usb=True, flash_state=state)
+            machine = Machine(bootloader=bootloader, usb=True, flash_state=state, faults="deliver")
         self.machine = machine
 
     def boards(self) -> list[ConnectedBoard]:
