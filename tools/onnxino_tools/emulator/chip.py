@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol
 
 from onnxino_tools.emulator.fault import EmulatorFault
-from onnxino_tools.emulator.memory import PAGE, Memory
+from onnxino_tools.emulator.memory import PAGE, Memory, Read, Write
 from onnxino_tools.emulator.peripherals.base import Peripheral, Quiet
 from onnxino_tools.emulator.peripherals.clock_power import RESET_WATCHDOG, ClockPower
 from onnxino_tools.emulator.peripherals.gpio import Gpio
@@ -158,61 +158,65 @@ class Bus:
         self.uarte0.hfxo_running = self.uarte1.hfxo_running = running
         self.usbd.hfxo(running)
 
-    def _reader(self, peripheral: Peripheral) -> Callable[[int, int], int]:
-        def read(offset: int, size: int) -> int:
-            self._engine.access()
-            if size != 4 or offset & 3:
-                self._odd_access(peripheral, offset, size)
-            value = peripheral.read(offset & ~3)
-            self._engine.after_read()
-            return value >> 8 * (offset & 3)
+    # The callbacks of the engine, in one piece: they are called for each access. An exception cannot pass through the
+    # engine: it is kept (Ctrl-C too) and raised when the engine has stopped.
 
-        return self._guard_read(read)
+    def _reader(self, peripheral: Peripheral) -> Read:
+        access, after, inner = self._engine.access, self._engine.after_read, peripheral.read
 
-    def _writer(self, peripheral: Peripheral) -> Callable[[int, int, int], None]:
-        def write(offset: int, size: int, value: int) -> None:
-            self._engine.access()
-            if size != 4 or offset & 3:
-                self._odd_access(peripheral, offset, size)
-            peripheral.write(offset & ~3, value & 0xFFFFFFFF)
-
-        return self._guard_write(write)
-
-    def _odd_access(self, peripheral: Peripheral, offset: int, size: int) -> None:
-        address = peripheral.base + offset
-        self.warn(f"access of {size} bytes to {peripheral.name} at 0x{address:08x}: registers are 32 bits")
-
-    def _sized_reader(self, inner: Callable[[int, int], int]) -> Callable[[int, int], int]:
-        def read(offset: int, size: int) -> int:
-            self._engine.access()
-            return inner(offset, size)
-
-        return self._guard_read(read)
-
-    def _sized_writer(self, inner: Callable[[int, int, int], None]) -> Callable[[int, int, int], None]:
-        def write(offset: int, size: int, value: int) -> None:
-            self._engine.access()
-            inner(offset, size, value & 0xFFFFFFFF)
-
-        return self._guard_write(write)
-
-    def _guard_read(self, inner: Callable[[int, int], int]) -> Callable[[int, int], int]:
-        """An exception cannot pass through the engine: it is kept and raised when the engine has stopped."""
-
-        def read(offset: int, size: int) -> int:
+        def read(_uc: Any, offset: int, size: int, _user: Any) -> int:
             try:
-                return inner(offset, size)
-            except BaseException as error:  # Ctrl-C too
+                access()
+                if size != 4 or offset & 3:
+                    self._odd_access(peripheral, offset, size)
+                value = inner(offset & ~3)
+                after()
+                return value >> 8 * (offset & 3)
+            except BaseException as error:
                 self._keep(error)
                 return 0
 
         return read
 
-    def _guard_write(self, inner: Callable[[int, int, int], None]) -> Callable[[int, int, int], None]:
-        def write(offset: int, size: int, value: int) -> None:
+    def _writer(self, peripheral: Peripheral) -> Write:
+        access, inner = self._engine.access, peripheral.write
+
+        def write(_uc: Any, offset: int, size: int, value: int, _user: Any) -> None:
             try:
-                inner(offset, size, value)
-            except BaseException as error:  # Ctrl-C too
+                access()
+                if size != 4 or offset & 3:
+                    self._odd_access(peripheral, offset, size)
+                inner(offset & ~3, value & 0xFFFFFFFF)
+            except BaseException as error:
+                self._keep(error)
+
+        return write
+
+    def _odd_access(self, peripheral: Peripheral, offset: int, size: int) -> None:
+        address = peripheral.base + offset
+        self.warn(f"access of {size} bytes to {peripheral.name} at 0x{address:08x}: registers are 32 bits")
+
+    def _sized_reader(self, inner: Callable[[int, int], int]) -> Read:
+        access = self._engine.access
+
+        def read(_uc: Any, offset: int, size: int, _user: Any) -> int:
+            try:
+                access()
+                return inner(offset, size)
+            except BaseException as error:
+                self._keep(error)
+                return 0
+
+        return read
+
+    def _sized_writer(self, inner: Callable[[int, int, int], None]) -> Write:
+        access = self._engine.access
+
+        def write(_uc: Any, offset: int, size: int, value: int, _user: Any) -> None:
+            try:
+                access()
+                inner(offset, size, value & 0xFFFFFFFF)
+            except BaseException as error:
                 self._keep(error)
 
         return write

@@ -14,8 +14,8 @@ FICR_BASE, UICR_BASE = 0x10000000, 0x10001000
 WATCHED_BASE, WATCHED_SIZE = 0x40000, 0xA0000  # the model region: its data reads can be counted
 PAGE = 0x1000
 
-Read = Callable[[int, int], int]  # offset, size -> value
-Write = Callable[[int, int, int], None]  # offset, size, value
+Read = Callable[[Any, int, int, Any], int]  # engine, offset, size, user data -> value
+Write = Callable[[Any, int, int, int, Any], None]  # engine, offset, size, value, user data
 
 
 class Memory:
@@ -63,15 +63,8 @@ class Memory:
         self._uc.mem_protect(start, size, self._rx)
 
     def map_registers(self, base: int, read: Read, write: Write, size: int = PAGE) -> None:
-        """A page of registers."""
-
-        def on_read(_uc: Any, offset: int, size: int, _user: Any) -> int:
-            return read(offset, size)
-
-        def on_write(_uc: Any, offset: int, size: int, value: int, _user: Any) -> None:
-            write(offset, size, value)
-
-        self._uc.mmio_map(base, size, on_read, None, on_write, None)
+        """A page of registers. Engine and user data come with each call."""
+        self._uc.mmio_map(base, size, read, None, write, None)
 
     # --- host access ---
     def ram_read(self, address: int, size: int) -> bytes:

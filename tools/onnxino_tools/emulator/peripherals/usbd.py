@@ -145,14 +145,21 @@ class Usbd(Peripheral):
             self._settle()
         if offset == SOF and not self.wants_frames:
             return int(self.upstream.frame_number != self._seen_frame and self.pulled_up)
-        if 0x100 <= offset < 0x200 and offset not in self.events:
-            self._nothing(offset)
+        if 0x100 <= offset < 0x200:
+            if offset not in self.events:
+                self._nothing(offset)
+            return int(offset in self.events)
         return super().read(offset)
 
     def _nothing(self, offset: int) -> None:
-        """Shortens a wait: a second look at the same event, soon after the first, means that the firmware polls. Then
-        time moves to the next event, which the loop would reach in many more rounds."""
+        """Shortens a wait. The end of a transfer is there at the next look; a second look at another event, soon after
+        the first, means that the firmware polls: then time moves to the next event, which the loop would reach in many
+        more rounds."""
         now = self.chip.scheduler.now
+        if self._dma_end:
+            self.skip(max(self._dma_end - now, 0))
+            self._settle()
+            return
         register, time = self._poll
         if register != offset:
             if now - time > POLL_CYCLES:
