@@ -133,6 +133,7 @@ def _wait(machine: Machine, port: Port | UsbPort) -> None:
     port.wait(max(min(_WAIT, ahead / machine.board.clock_hz), 0))
     passed = int((time.monotonic() - start) * machine.board.clock_hz)
     machine.skip(min(max(passed, _LEAST), ahead))
+    machine.run(max_cycles=_SLICE, max_sleep=0)  # the firmware sees that time passed before it sees what came
 
 
 @contextmanager
