@@ -149,7 +149,7 @@ def test_without_faults_the_line_is_what_it_was(image: bytes) -> None:
         ("drop=0.5", [FaultRule("drop", rate=0.5)], 0),
         ("seed=7, flip=1e-4", [FaultRule("flip", rate=1e-4)], 7),
         ("from-device.stall=1e-5:50ms", [FaultRule("stall", "from-device", rate=1e-5, seconds=0.05)], 0),
-        ("unplug=@5000:1s,brownout=@4+7", [FaultRule("unplug", at=(5000,), seconds=1.0), FaultRule("brownout", at=(4, 7))], 0),
+        ("unplug=@5:1s,brownout=@4+7", [FaultRule("unplug", at=(5,), seconds=1), FaultRule("brownout", at=(4, 7))], 0),
         ("to-device.duplicate=@1+@2,", [FaultRule("duplicate", "to-device", at=(1, 2))], 0),
     ],
 )  # fmt: skip

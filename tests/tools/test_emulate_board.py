@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from onnxino_tools.emulator_process import EmulatorProcess
+from onnxino_tools.examples import example
 from tests.tools.conftest import Command
 
 pytest.importorskip("unicorn")
@@ -71,3 +74,51 @@ def test_link_faults_are_counted(tiny: Path, tiny_data: Path, tmp_path: Path) ->
     assert (result["images"], result["bytes_different"], result["accuracy"]) == (12, 0, 1.0)
     (line,) = [line for line in emulator.log if "link faults injected: " in line]
     assert line.endswith("1 from-device.duplicate, 1 to-device.drop, 1 to-device.flip")
+
+
+@pytest.fixture(scope="module")
+def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The example's model, converted."""
+    from onnxino_converter import convert
+
+    path = tmp_path_factory.mktemp("digits") / "digits.oxm"
+    path.write_bytes(convert(example("digits", "digits_int8.onnx")).model)
+    return path
+
+
+def evaluate(onnxino: Command, port: str, model: Path) -> dict[str, object]:
+    data = example("digits", "digits_test.npz")
+    code, out, err = onnxino("serial-eval", "--port", port, "--model", model, "--data", data, "--limit", "5", "--json")
+    assert code == 0, err
+    result = json.loads(out)
+    assert (result["images"], result["bytes_different"]) == (5, 0)
+    return dict(result)
+
+
+@pytest.mark.skipif(not hasattr(os, "openpty"), reason="this system has no ptys")
+@pytest.mark.parametrize("bootloader", ["bl1", "bl2"])
+def test_flashed_over_usb_and_used_over_both_lines(
+    onnxino: Command, digits: Path, tmp_path: Path, bootloader: str
+) -> None:
+    """The same image, byte for byte, on each bootloader and each line; the flash file carries it from one to the
+    other."""
+    from onnxino_tools.build import firmware_image
+    from onnxino_tools.emulator.state import HEADER_SIZE
+
+    state = tmp_path / "board.flash"
+    options = ["--board", "nano33ble", "--bootloader", bootloader, "--state", str(state)]
+    with EmulatorProcess(None, tmp_path, options=[*options, "--usb"]) as emulator:
+        code, out, err = onnxino("flash", digits, "--port", emulator.port, "--verify", "--json")
+        assert code == 0, err
+        flashed = json.loads(out)
+        over_usb = evaluate(onnxino, emulator.port, digits)
+    assert not [line for line in emulator.log if "note: " in line]
+    with EmulatorProcess(None, tmp_path, options=[*options, "--uart"]) as emulator:
+        over_uart = evaluate(onnxino, emulator.port, digits)
+    assert not [line for line in emulator.log if "note: " in line]
+    image = firmware_image()
+    kept = state.read_bytes()[HEADER_SIZE + 0x10000 :]
+    assert flashed["image_sha256"] == hashlib.sha256(image).hexdigest()
+    assert kept[: len(image)] == image
+    assert kept[0x30000:].startswith(digits.read_bytes())
+    assert over_usb["accuracy"] == over_uart["accuracy"] == 1.0

@@ -29,6 +29,16 @@ def check_image(image: bytes, model: bytes | None, board: Board, room: int | Non
         check_model(model, board)
 
 
+def check_contents(image: bytes | None, model: bytes | None, board: Board, room: int | None, needed: bool) -> None:
+    """`check_image`, where the image may be missing unless it is `needed`. Raises InputError."""
+    if image is not None:
+        check_image(image, model, board, room)
+    elif model is not None:
+        check_model(model, board)
+    if image is None and needed:
+        raise InputError("the emulator has no firmware image to run", "give an image, a bootloader or a state file")
+
+
 def check_model(model: bytes, board: Board) -> None:
     """Raises InputError if the model is larger than its region."""
     if len(model) > board.model_size:

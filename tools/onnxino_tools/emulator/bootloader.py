@@ -96,11 +96,9 @@ class Bootloader:
 
     def _window_over(self) -> None:
         self._magic = 0
-        touched = self._bus.power.gpregret == TOUCHED
+        touched = self._bus.power.gpregret == TOUCHED  # BL1 looks at it before it looks for an application
         if self.generation.forwards and self._word(SETTINGS) == UPDATE:
             self._update()
-        elif not self.generation.forwards and touched:
-            self._stay()
         elif (start := self.application) is None or touched:
             self._stay()
         else:

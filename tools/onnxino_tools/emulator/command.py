@@ -75,7 +75,9 @@ def notes(machine: Machine) -> list[str]:
     if machine.bootloader_touched:
         lines.append(f"a real board would not start: its bootloader was overwritten ({machine.bootloader_touched[0]})")
     if machine.usb is None and not machine.has_application:
-        lines.append("there is no application in flash, and the bootloader listens on USB only: --usb, or --image F.bin")
+        lines.append(
+            "there is no application in flash, and the bootloader listens on USB only: --usb, or --image F.bin"
+        )
     return lines
 
 

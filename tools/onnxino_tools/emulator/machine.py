@@ -10,13 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from onnxino.boards import NANO33BLE, Board
-from onnxino.errors import InputError, MissingExtraError
+from onnxino.errors import MissingExtraError
 from onnxino_tools.emulator.blocks import BlockDecoder
-from onnxino_tools.emulator.boot import check_image, check_model
-from onnxino_tools.emulator.bootloader_flash import Generation, generation_named
+from onnxino_tools.emulator.boot import check_contents, check_image
+from onnxino_tools.emulator.bootloader_flash import generation_named
 from onnxino_tools.emulator.checks import BlockChecks
 from onnxino_tools.emulator.chip import Bus
 from onnxino_tools.emulator.core import Core
@@ -36,11 +36,9 @@ from onnxino_tools.emulator.scheduler import CLOCK_HZ, NEVER, Scheduler
 from onnxino_tools.emulator.startup import Startup
 from onnxino_tools.emulator.state import FlashState, board_flash
 from onnxino_tools.emulator.strict import AlignmentCheck
+from onnxino_tools.emulator.surroundings import Surroundings
 from onnxino_tools.emulator.symbols import Symbols
 from onnxino_tools.emulator.watch import map_watched
-
-if TYPE_CHECKING:
-    from onnxino_tools.emulator.usb.host import UsbHost
 
 _NO_END = 0xF0000000  # an address that no code reaches
 _WFI, _SEV = b"\x30\xbf", b"\x40\xbf"
@@ -51,7 +49,7 @@ ACCESS_CYCLES = 8  # what a register access counts where blocks are not counted
 DEVICE_ID = 0x0123_4567_89AB_CDEF
 
 
-class Machine:
+class Machine(Surroundings):
     """The board: without `bootloader`, as the bootloader hands it over to the application.
 
     `image` is linked at `board.image_address`, vectors first; `model` (an .oxm file) is placed at
@@ -97,9 +95,10 @@ class Machine:
         except ImportError as error:
             raise MissingExtraError("the emulator", "emulator") from error
         generation = None if bootloader is None else generation_named(bootloader)
-        _check(image, model, board, generation, flash_state)
+        room = None if generation is None else generation.application_end - board.image_address
+        check_contents(image, model, board, room, needed=generation is None and flash_state is None)
         self.board = board
-        self.warnings: list[str] = []
+        self.warnings = []
         self.uc: Any = Uc(
             unicorn.UC_ARCH_ARM, unicorn.UC_MODE_THUMB | unicorn.UC_MODE_MCLASS, unicorn.arm_const.UC_CPU_ARM_CORTEX_M4
         )
@@ -108,8 +107,8 @@ class Machine:
         self.scheduler = Scheduler(self._state)
         self.core = Core(self.uc)
         information = uicr() if generation is None else generation.uicr(uicr())
-        self._file = FlashState(flash_state, board.name, bootloader or "", information) if flash_state else None
-        self.memory = Memory(self.uc, ficr(DEVICE_ID), information, None if self._file is None else self._file.flash)
+        self.file = FlashState(flash_state, board.name, bootloader or "", information) if flash_state else None
+        self.memory = Memory(self.uc, ficr(DEVICE_ID), information, None if self.file is None else self.file.flash)
         self.memory.note = self.fault
         self.memory.code_changed = self._code_changed
         self._decoder = BlockDecoder(self.memory.code, wait_states)
@@ -120,7 +119,7 @@ class Machine:
         self._desk = FaultDesk(self.core, self.bus, self._exceptions, self._state, self._decoder, Symbols(elf))
         self._desk.delivers = faults == "deliver"
         self.bus.nvmc.cells.seed(seed)
-        board_flash(self.memory, self.bus.nvmc.cells, generation, self._file is None or self._file.created)
+        board_flash(self.memory, self.bus.nvmc.cells, generation, self.file is None or self.file.created)
         if image is not None:
             self.memory.flash_write(board.image_address, image)
         if model is not None:
@@ -128,7 +127,7 @@ class Machine:
         if image is None and generation is None:
             check_image(self.memory.flash_read(board.image_address, board.image_size), None, board)
         self.count_note: str | None = None
-        self._replay: Replay | None = None
+        self.replay = None
         self._counter = self._make_counter(count)
         self._hooked = False
         self._counting = count != "off"
@@ -141,18 +140,18 @@ class Machine:
         self._interrupt: int | None = None
         self._fault: EmulatorFault | None = None
         self._reset_reason = 0
-        self._sleeping = False
+        self.sleeping = False
         self._sleep_left = 0
         self._signals = DeferredSignals(self.request_stop)
         self.resets = 0
         self.startup = Startup(self, self.bus, self.memory, self.core, board, generation)
-        self.usb: UsbHost | None = self._plug_in() if usb else None
+        self.usb = self.plug_in_host() if usb else None
         self.line = HostLine(self, link_faults)
         if generation is not None:
             self.startup.power_on()
-            self._start()
+            self.start_up()
         else:
-            self._power_on()
+            self._press_reset()
 
     # --- for the user ---
     @property
@@ -185,75 +184,9 @@ class Machine:
         """ "native", "python" or "off"."""
         return self._counter.kind if self._counter is not None and self._hooked else "off"
 
-    def uart_write(self, data: bytes) -> None:
-        """Host -> device. Without power the bytes are lost."""
-        if not self.powered:
-            return
-        if self._replay is not None and data:
-            self._replay.received(data)
-        self.bus.uarte0.host_write(data)
-
-    def uart_read(self) -> bytes:
-        """Device -> host: everything sent since the last call."""
-        data = bytes(self.bus.uarte0.from_device)
-        self.bus.uarte0.from_device.clear()
-        return data
-
-    @property
-    def powered(self) -> bool:
-        """False between `unplug` or a loss of power, and `plug`."""
-        return self.startup.powered and not self.startup.failing
-
-    @property
-    def bootloader_active(self) -> bool:
-        """From a reset until the application starts; `bootloader_waits` once it waits for commands."""
-        return self.startup.bootloader is not None and self.startup.bootloader.active
-
-    @property
-    def bootloader_waits(self) -> bool:
-        return self.startup.bootloader is not None and self.startup.bootloader.staying
-
-    @property
-    def has_application(self) -> bool:
-        """Whether a reset leads to an application; True without a bootloader."""
-        return self.startup.bootloader is None or self.startup.bootloader.application is not None
-
-    @property
-    def bootloader_touched(self) -> list[str]:
-        """Each erase and write of flash that belongs to the bootloader: a real board would be lost."""
-        return self.bus.nvmc.cells.touched
-
-    def reset(self) -> None:
-        """As the reset button does: RAM and flash stay, GPREGRET is lost. Twice within 500 ms: a double-tap."""
-        if self.startup.powered:
-            self._power_on()
-
-    def unplug(self) -> None:
-        """Power and USB are gone: a flash write that is under way is done in part; RAM is lost."""
-        if self.startup.powered:
-            self.startup.power_off()
-            self._sleeping = False
-            self.request_stop()
-
-    def plug(self) -> None:
-        """Power and USB are back."""
-        if not self.startup.powered:
-            self.startup.power_on()
-            self._start()
-
-    def brown_out(self, operations: int = 0) -> None:
-        """The power will fail in the middle of a flash operation (erase of a page, write of a word), after so many
-        whole ones: then the board is as after `unplug`."""
-        self.bus.nvmc.cells.cut_after = operations
-
-    def close(self) -> None:
-        """Lets other emulators use the state file. The machine cannot be used any more."""
-        if self._file is not None:
-            self._file.close()
-
     def skip(self, cycles: int) -> None:
         """Lets time pass while the firmware waits (asleep or polling)."""
-        if self._sleeping or self.startup.standing:
+        if self.sleeping or self.startup.standing:
             self.scheduler.slept += cycles
         else:
             self._state.cycles += cycles
@@ -298,7 +231,7 @@ class Machine:
         if self._fault is not None:
             raise self._fault
         if self.startup.failing:
-            self._fail()
+            self.lose_power()
         if self._reset_reason:
             self._soft_reset()
         if until is not None and until():
@@ -309,9 +242,9 @@ class Machine:
             return None if self._pass_time(end, self.startup.busy) else "idle"
         if self.bus.uarte0.idle_polls >= IDLE_POLLS:
             return "idle"
-        if self._sleeping and not self._wake(end):
+        if self.sleeping and not self._wake(end):
             return "idle"
-        if not self._sleeping:
+        if not self.sleeping:
             if self._hooked and not self._counting and self._started():
                 self._set_hook(False)
             self._exceptions.take_pending()
@@ -321,7 +254,7 @@ class Machine:
     def _wake(self, end: int) -> bool:
         """Ends the sleep, or moves time to the next event. False if that is too far away."""
         if self.bus.nvic.ready(False, self.core["basepri"]) is not None:
-            self._sleeping = False
+            self.sleeping = False
             self.bus.systick.resume()
             return True
         return self._pass_time(end)
@@ -365,7 +298,7 @@ class Machine:
         return self._state.stop == 2  # set by the hook, or where a register was read
 
     def _sleep(self) -> None:
-        self._sleeping = True
+        self.sleeping = True
         self.bus.systick.pause()
 
     def _before_pc(self) -> bytes:
@@ -409,41 +342,15 @@ class Machine:
         reason, self._reset_reason = self._reset_reason, 0
         self.bus.power.reset_reasons |= reason
         self.resets += 1
-        self._start()
+        self.start_up()
 
-    def _power_on(self) -> None:
-        self.startup.press_reset()
-        self._start()
-
-    def _start(self) -> None:
+    def start_up(self) -> None:
         """After any reset."""
-        self._sleeping = False
+        self.sleeping = False
         self._fault = None
         self._reset_reason = 0
         self._checks.fpu_pending = False
         self.startup.start()
-
-    def _fail(self) -> None:
-        """The power has failed."""
-        self.unplug()
-        after, self.startup.replug_after = self.startup.replug_after, None
-        if after is not None:
-            self.scheduler.after(after, self.plug, outside=True)
-
-    def _plug_in(self) -> UsbHost:
-        from onnxino_tools.emulator.usb.host import UsbHost
-
-        host = UsbHost(self.scheduler, fault=self.fault, warn=self.warn)
-        host.on_write, host.on_read = self._usb_written, self.sent
-        self.bus.uarte0.others_busy = lambda: host.busy
-        host.attach(self.bus.usbd)
-        self.startup.host = host
-        return host
-
-    def _usb_written(self, data: bytes) -> None:
-        self.bus.uarte0.idle_polls = 0
-        if self._replay is not None:
-            self._replay.received(data)
 
     def application_starts(self) -> None:
         if self.startup.bootloader is not None:
@@ -456,7 +363,7 @@ class Machine:
     def _make_counter(self, count: str) -> Counter:
         counter = make_counter(count, self.uc, self._state, self._checks.decode)
         if count == "auto" and isinstance(counter, PythonCounter):
-            self._replay = Replay(self._state, self._set_hook)
+            self.replay = Replay(self._state, self._set_hook)
             self.count_note = NOTE.format(why=counter.why)
         return counter
 
@@ -506,10 +413,6 @@ class Machine:
             self.warn(f"the core locked up and was reset: {fault.message}")
             self.request_reset(RESET_LOCKUP)
 
-    def warn(self, text: str) -> None:
-        if text not in self.warnings:
-            self.warnings.append(text)
-
     def stall(self, cycles: int) -> None:
         self._state.cycles += cycles
 
@@ -525,16 +428,16 @@ class Machine:
         return self._state.cycles
 
     def cycle_counter_read(self) -> None:
-        if self._replay is not None:
-            self._replay.read((self.core["lr"], self.core["sp"]))
+        if self.replay is not None:
+            self.replay.read((self.core["lr"], self.core["sp"]))
 
     def flash_changed(self) -> None:
-        if self._replay is not None:
-            self._replay.forget()
+        if self.replay is not None:
+            self.replay.forget()
 
     def sent(self) -> None:
-        if self._replay is not None:
-            self._replay.sent()
+        if self.replay is not None:
+            self.replay.sent()
 
     def access(self) -> None:
         if not self._hooked:
@@ -546,15 +449,3 @@ class Machine:
         if not self._hooked and (self._state.stop or self._state.cycles >= self._state.deadline):
             self._state.stop = 2
             self.uc.emu_stop()
-
-
-def _check(
-    image: bytes | None, model: bytes | None, board: Board, generation: Generation | None, state: object
-) -> None:
-    """Raises InputError for an image or model that does not fit, and where there is nothing to run."""
-    if image is not None:
-        check_image(image, model, board, generation and generation.application_end - board.image_address)
-    elif model is not None:
-        check_model(model, board)
-    if image is None and generation is None and state is None:
-        raise InputError("the emulator has no firmware image to run", "give an image, a bootloader or a state file")
