@@ -3,6 +3,7 @@
 #define ONX_DEVICE_H
 
 #include "board.h"
+#include "camera/camera.h"
 #include "engine/onnxino.h"
 #include "fault.h"
 #include "frame.h"
@@ -63,6 +64,14 @@ typedef struct {
     bool reply_is_valid;  /* and its output bytes are still there */
 } onx_inference;
 
+/* A camera's frame behind the model's arena, and how it becomes the input. */
+typedef struct {
+    onx_camera camera;
+    uint8_t *bytes;
+    uint32_t next; /* offset of the byte that is expected next */
+    bool open;     /* there is a frame, whole or not */
+} onx_frame;
+
 typedef struct {
     onx_decoder decoder;
     onx_encoder encoder;
@@ -80,6 +89,7 @@ typedef struct {
     bool safe;            /* the model was left closed because of faults */
 
     onx_inference inference;
+    onx_frame frame;
 
     uint32_t frames, bad_frames, repeated;
     uint32_t uptime_low, uptime_high; /* microseconds */
@@ -115,6 +125,24 @@ uint8_t onx_input_write(onx_device *device, onx_reply *reply, const uint8_t *pay
 uint8_t onx_infer(onx_device *device, onx_reply *reply, const uint8_t *payload, uint32_t size);
 uint8_t onx_output_read(onx_device *device, onx_reply *reply, const uint8_t *payload, uint32_t size);
 uint8_t onx_operator_words(onx_device *device, onx_reply *reply, const uint8_t *payload, uint32_t size, bool hashes);
+
+/* The arena behind the model's, and its size in bytes. */
+uint8_t *onx_inference_free(const onx_device *device, uint32_t *size);
+/* Something else is written there: inputs that waited there are gone. */
+void onx_inference_drop_staged(onx_device *device);
+/* Input 0, the only one, was made where the model has it. */
+void onx_inference_made_in_place(onx_device *device);
+
+static inline uint32_t onx_round_up(uint32_t size)
+{
+    return (size + ONX_ALIGNMENT - 1u) & ~(uint32_t)(ONX_ALIGNMENT - 1);
+}
+
+/* A camera's frame (camera_frame.c). */
+uint8_t onx_frame_begin(onx_device *device, onx_reply *reply, const uint8_t *payload, uint32_t size);
+uint8_t onx_frame_write(onx_device *device, onx_reply *reply, const uint8_t *payload, uint32_t size);
+uint8_t onx_frame_convert(onx_device *device, onx_reply *reply);
+void onx_frame_forget(onx_device *device);
 
 /* Fills the reply's payload. */
 void onx_reply_clear(onx_reply *reply);

@@ -9,7 +9,12 @@
 
 #define POLLS 64u /* of up to 64 bytes after an operator: noise without end must not keep us from the next one */
 
-static uint32_t round_up(uint32_t size) { return (size + ONX_ALIGNMENT - 1u) & ~(uint32_t)(ONX_ALIGNMENT - 1); }
+uint8_t *onx_inference_free(const onx_device *device, uint32_t *size)
+{
+    const uint32_t used = onx_round_up(onx_model_arena_size(&device->model));
+    *size = used < ONX_BOARD_ARENA_SIZE ? ONX_BOARD_ARENA_SIZE - used : 0;
+    return (uint8_t *)onx_board_arena() + used;
+}
 
 void onx_inference_open(onx_device *device)
 {
@@ -20,17 +25,37 @@ void onx_inference_open(onx_device *device)
     inference->reply_is_valid = false;
     inference->in_place = false;
     inference->staging = NULL;
+    onx_frame_forget(device);
     if (device->model_status != ONX_OK) {
         return;
     }
-    const uint32_t used = round_up(onx_model_arena_size(&device->model));
+    uint32_t room;
+    uint8_t *behind = onx_inference_free(device, &room);
     uint32_t needed = 0;
     for (uint32_t i = 0; i < onx_model_input_count(&device->model); i++) {
-        needed += round_up((uint32_t)onx_input_size(&device->model, i)); /* each lies in the arena: no overflow */
+        needed += onx_round_up((uint32_t)onx_input_size(&device->model, i)); /* each lies in the arena: no overflow */
     }
-    if (used <= ONX_BOARD_ARENA_SIZE && needed <= ONX_BOARD_ARENA_SIZE - used) {
-        inference->staging = (uint8_t *)onx_board_arena() + used;
+    if (needed <= room) {
+        inference->staging = behind;
     }
+}
+
+void onx_inference_drop_staged(onx_device *device)
+{
+    onx_inference *inference = &device->inference;
+    if (inference->staging != NULL && !inference->in_place) {
+        memset(inference->written, 0, sizeof inference->written);
+    }
+}
+
+void onx_inference_made_in_place(onx_device *device)
+{
+    onx_inference *inference = &device->inference;
+    inference->in_place = true;
+    inference->written[0] = (uint32_t)onx_input_size(&device->model, 0);
+    inference->has_result = false;
+    inference->has_hashes = false;
+    inference->reply_is_valid = false;
 }
 
 /* Where the bytes of an input are to be written, or lie. */
@@ -42,7 +67,7 @@ static uint8_t *input_bytes(const onx_device *device, uint32_t index)
     }
     uint8_t *where = inference->staging;
     for (uint32_t i = 0; i < index; i++) {
-        where += round_up((uint32_t)onx_input_size(&device->model, i));
+        where += onx_round_up((uint32_t)onx_input_size(&device->model, i));
     }
     return where;
 }
@@ -76,6 +101,9 @@ uint8_t onx_input_write(onx_device *device, onx_reply *reply, const uint8_t *pay
         return ONX_REPLY_OUT_OF_ORDER;
     }
     inference->in_place = false;
+    if (inference->staging != NULL) {
+        onx_frame_forget(device); /* it lay there */
+    }
     memcpy(input_bytes(device, index) + offset, payload + 8, count);
     inference->written[index] = offset + count;
     if (inference->staging == NULL) {

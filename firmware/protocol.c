@@ -101,6 +101,9 @@ static uint8_t run_command(onx_device *device, onx_reply *reply, uint8_t type, c
     case ONX_CMD_OUTPUT_READ: return onx_output_read(device, reply, payload, size);
     case ONX_CMD_PROFILE: return onx_operator_words(device, reply, payload, size, false);
     case ONX_CMD_HASHES: return onx_operator_words(device, reply, payload, size, true);
+    case ONX_CMD_FRAME_BEGIN: return onx_frame_begin(device, reply, payload, size);
+    case ONX_CMD_FRAME_WRITE: return onx_frame_write(device, reply, payload, size);
+    case ONX_CMD_FRAME_CONVERT: return size == 0 ? onx_frame_convert(device, reply) : (uint8_t)ONX_REPLY_BAD_PAYLOAD;
     default: return ONX_REPLY_UNKNOWN_COMMAND;
     }
 }

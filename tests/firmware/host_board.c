@@ -1,8 +1,9 @@
 /* A board made of a process: the serial line is stdin and stdout, the flash a file, so that the portable firmware runs
- * on the host under sanitizers. Usage: host_board FLASH_FILE [CUT]; CUT n ends the process in the middle of flash
- * operation n, as a loss of power does. */
+ * on the host under sanitizers; SIGUSR1 is a fault. Usage: host_board FLASH_FILE [CUT]; CUT n ends the process in the
+ * middle of flash operation n, as a loss of power does. */
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,8 +20,17 @@ static onx_fault_record *record;
 static long cut = -1;
 static _Alignas(16) uint8_t arena[ONX_BOARD_ARENA_SIZE];
 
+static volatile sig_atomic_t broken;
+
+static void on_signal(int signal) { broken = signal; }
+
 size_t onx_board_read(uint8_t transport, uint8_t *data, size_t capacity)
 {
+    if (broken != 0) {
+        const uint32_t words[8] = { 3, 0x10400, 0x10300, 0x61000000, 0x00020000, 0x40000000, 1, 2 };
+        onx_fault_report(words);
+        onx_board_reset();
+    }
     if (transport != ONX_TRANSPORT_UART) {
         return 0;
     }
@@ -176,5 +186,6 @@ int main(int argc, char **argv)
         return 2;
     }
     open_record();
+    signal(SIGUSR1, on_signal); /* a fault */
     onx_main();
 }

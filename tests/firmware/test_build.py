@@ -60,7 +60,7 @@ def test_an_image_is_reproducible_wherever_it_is_built(tmp_path: Path, compiler:
     folder = tmp_path / "a path with spaces, 中文"
     there = Sources(folder / "firmware", folder / "onnxino")
     shutil.copytree(here.firmware, there.firmware)
-    for part in ("engine", "ops"):
+    for part in ("engine", "ops", "camera"):
         shutil.copytree(here.runtime / part, there.runtime / part)
     first = build_firmware(tmp_path / "one", compiler, strict=True)
     second = build_firmware(folder / "two", compiler, sources=there)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 import struct
 import zlib
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -14,35 +13,11 @@ import pytest
 from onnxino.errors import LinkError
 from onnxino_tools.link import DeviceError, DeviceLink
 from onnxino_tools.protocol import MAX_PAYLOAD, REPLY, Command, Decoder, Event, Frame, Status, cobs_encode
-from tests.firmware.host_device import HostDevice, compile_firmware
+from tests.firmware.conftest import Start
 from tests.firmware.models import INPUT, OUTPUT, dense_model, expected_output
 
 MODEL = dense_model()
 SAMPLE = np.random.default_rng(3).integers(-128, 128, INPUT).astype(np.int8)
-Start = Callable[..., DeviceLink]
-
-
-@pytest.fixture(scope="module")
-def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("host") / "host_board"
-    missing = compile_firmware(path)
-    if missing:
-        pytest.skip(missing)
-    return path
-
-
-@pytest.fixture
-def start(program: Path, tmp_path: Path) -> Iterator[Start]:
-    """Starts the device with the flash it had; every device must end without a complaint of a sanitizer."""
-    links: list[DeviceLink] = []
-
-    def run(cut: int = 0) -> DeviceLink:
-        links.append(DeviceLink(HostDevice(program, tmp_path / "flash", cut), timeout=2, retries=1))
-        return links[-1]
-
-    yield run
-    for link in links:
-        link.close()
 
 
 def _with_crc(data: bytes) -> bytes:

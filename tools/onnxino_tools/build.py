@@ -40,7 +40,7 @@ class BuildError(OnnxinoError):
 
 @dataclass(frozen=True)
 class Sources:
-    """Where the C sources are: `firmware` (board.h, boards/) and `runtime` (engine/, ops/)."""
+    """Where the C sources are: `firmware` (board.h, boards/) and `runtime` (engine/, ops/, camera/)."""
 
     firmware: Path
     runtime: Path
@@ -72,6 +72,7 @@ def source_files(board: Board = NANO33BLE, sources: Sources | None = None) -> li
         (f"firmware/boards/{board.name}", sources.firmware / "boards" / board.name),
         ("runtime/engine", sources.runtime / "engine"),
         ("runtime/ops", sources.runtime / "ops"),
+        ("runtime/camera", sources.runtime / "camera"),
     ]
     files: list[tuple[str, Path]] = []
     for name, folder in folders:
