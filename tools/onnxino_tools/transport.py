@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import time
 from typing import TYPE_CHECKING, Any, Protocol
 
 from onnxino.errors import LinkError
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 BAUD_RATE = 1_000_000
+_STEP = 0.05  # seconds that a read from a remote port waits at a time
 
 
 class Transport(Protocol):
@@ -61,8 +63,13 @@ class PySerialTransport:
 
         self.name = port
         self._serial: Any = None
+        # RFC 2217: each change of a timeout would send all settings anew, and writing knows none.
+        self._remote = port.startswith("rfc2217://")
+        wait, patience = (_STEP, None) if self._remote else (0, 5)
         try:
-            self._serial = serial.serial_for_url(port, baudrate=baud_rate, timeout=0, write_timeout=5, exclusive=None)
+            self._serial = serial.serial_for_url(
+                port, baudrate=baud_rate, timeout=wait, write_timeout=patience, exclusive=None
+            )
             self._lock(port)
         except (OSError, ValueError, *termios_errors()) as error:  # serial.SerialException is an OSError
             self.close()
@@ -82,6 +89,8 @@ class PySerialTransport:
     def read(self, timeout: float) -> bytes:
         """See Transport."""
         try:
+            if self._remote:
+                return self._read_in_steps(timeout)
             self._serial.timeout = timeout
             first = bytes(self._serial.read(1))
             waiting = int(self._serial.in_waiting) if first else 0
@@ -91,6 +100,16 @@ class PySerialTransport:
             return first + bytes(self._serial.read(waiting)) if waiting else first
         except (OSError, TypeError, AttributeError, *termios_errors()) as error:
             raise self._gone(error) from None
+
+    def _read_in_steps(self, timeout: float) -> bytes:
+        end = time.monotonic() + timeout
+        while True:
+            first = bytes(self._serial.read(1))
+            if first:
+                waiting = int(self._serial.in_waiting)
+                return first + bytes(self._serial.read(waiting)) if waiting else first
+            if time.monotonic() >= end:
+                return b""
 
     def close(self) -> None:
         """See Transport."""

@@ -24,6 +24,7 @@ ENDPOINTS = 8
 START_CYCLES = CLOCK_HZ // 2000  # from ENABLE to READY: 0.5 ms
 WAKE_CYCLES = CLOCK_HZ // 100_000
 POLL_CYCLES = 2000  # between two looks of a firmware that waits
+IDLE_SKIP = CLOCK_HZ // 50_000  # where the host does nothing: coarser looping, 20 us
 LONGEST_SKIP = CLOCK_HZ // 10_000
 _ISO = (0x024, 0x048)
 
@@ -166,8 +167,9 @@ class Usbd(Peripheral):
                 self._poll = (offset, now)
             return
         self._poll = (offset, now)
-        if now - time < POLL_CYCLES and self.upstream.busy:
-            self.skip(min(max(self.chip.scheduler.next_time() - now, 0), LONGEST_SKIP))
+        if now - time < POLL_CYCLES:
+            longest = LONGEST_SKIP if self.upstream.busy else IDLE_SKIP
+            self.skip(min(max(self.chip.scheduler.next_time() - now, 0), longest))
 
     def write(self, offset: int, value: int) -> None:
         if self._dma_end:
