@@ -143,7 +143,7 @@ class Flasher:
         elif self.content.image is None:
             self.content = with_own_firmware(self.content)
         if boot is None:
-            boot = target.start_bootloader()
+            boot = target.start_bootloader(asked=True)
         self.progress("connect", 1, 1)
         self.result.method = "bootloader"
         boot = self._write_all(target, boot)

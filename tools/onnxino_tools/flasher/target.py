@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 WAIT = 10.0  # seconds until a board must be back after a reset
 TOUCH_AGAIN = 4.0  # seconds after which an application that did not react is touched once more
 APPEARS = 1.5  # seconds that a board may take to appear when it was not there at the begin
+AFTER_TOUCH = 0.8  # seconds; the bootloader itself needs half a second before anything answers
 _LOOK = 0.1  # seconds between two looks at the ports
 _HELLO_TIMEOUT = 0.3
 
@@ -94,24 +95,27 @@ class Target:
 
     # ------------------------------------------------------------------ changes
 
-    def start_bootloader(self) -> SamBa:
+    def start_bootloader(self, *, asked: bool = False) -> SamBa:
         """Touches the application until the bootloader answers, `wait` seconds at most. Raises LinkError.
 
-        A board that is unplugged meanwhile may come back, as either of the two.
+        asked: it is known that no bootloader answers now. A board that is unplugged meanwhile may come back, as either
+        of the two.
         """
         ports = self.ports
         deadline, touched, error = ports.now() + self.wait, float("-inf"), None
-        tries = 0
+        patient = False
         while True:
             place = self.where()
             try:
-                boot = self.bootloader(patient=tries > 0)
+                boot = None if asked else self.bootloader(patient=patient)
                 if boot is not None:
                     return boot
+                asked, patient = False, True
                 if place is not None and place[1] != "bootloader" and ports.now() - touched > TOUCH_AGAIN:
                     ports.touch(place[0])
                     touched = ports.now()
-                tries += 1
+                    # Who opens the port now takes the touch back: the application wants it closed for 200 ms.
+                    ports.sleep(AFTER_TOUCH)
             except LinkError as e:  # it is just going or coming, or its permissions are not set yet
                 error = e
             if ports.now() > deadline:

@@ -55,7 +55,9 @@ class PortFollower:
         if state.opened:
             host.set_line(state.baud_rate, state.dtr, True)
         elif before.opened:
-            host.set_line(dtr=False, opened=False)
+            # Where the rate is another one, somebody came and went since: a touch at 1200 baud is as short.
+            other = state.baud_rate if state != LineState() and state.baud_rate != before.baud_rate else None
+            host.set_line(other, False, False)
         elif state.baud_rate != before.baud_rate:  # somebody came and went since the last look
             host.set_line(state.baud_rate, True, True)
             host.set_line(dtr=False, opened=False)
