@@ -281,7 +281,7 @@ def test_port_goes_and_comes_at_a_touch(image: bytes, where: dict[str, Any]) -> 
         port.write(b"V#")
         assert port.read(60).startswith(b"Arduino Bootloader")
         port.write(b"K#")
-        with pytest.raises(OSError, match="dis|failed|died|Errno"):  # hung up
+        with pytest.raises(OSError, match=r"dis|failed|died|Errno"):  # hung up
             _read_on(port)
         port.close()
         time.sleep(0.3)
