@@ -1,4 +1,4 @@
-"""A camera's frame through the firmware, on the host under sanitizers and in the emulated board: the NumPy twin's bytes."""
+"""A camera's frame through the firmware, under sanitizers and in the emulated board: the bytes of the NumPy twin."""
 
 from __future__ import annotations
 
