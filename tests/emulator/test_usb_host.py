@@ -311,6 +311,7 @@ def test_suspend_and_resume() -> None:
     device.received = device.send
     bench = connected(device)
     bench.host.suspend()
+    bench.run(0.001)
     bench.host.write(b"kept")
     bench.run(0.5)
     assert log == ["suspend"]
@@ -319,3 +320,37 @@ def test_suspend_and_resume() -> None:
     bench.run(0.1)
     assert log == ["suspend", "resume"]
     assert bench.host.read() == b"kept"
+
+
+def test_suspend_waits_for_what_is_under_way_and_can_be_taken_back() -> None:
+    device = bootloader_port()
+    bench = connected(device)
+    bench.host.set_line(9600, True)
+    bench.host.suspend()
+    bench.run(0.01)
+    assert bench.host.suspended
+    assert device.line.baud_rate == 9600
+    bench.host.set_line(1200)
+    bench.run(0.01)
+    assert device.line.baud_rate == 9600
+    bench.host.resume()
+    bench.run(0.1)
+    assert device.line.baud_rate == 1200
+    bench.host.suspend()
+    bench.host.resume()
+    bench.run(0.01)
+    assert not bench.host.suspended
+
+
+def test_a_reader_that_does_not_keep_up_holds_the_device_back() -> None:
+    device = bootloader_port()
+    bench = connected(device)
+    device.send(bytes(200_000))
+    bench.run(1.0)
+    first = len(bench.host.read())
+    assert first < 70_000
+    assert device.unsent == 200_000 - first
+    bench.run(1.0)
+    rest = len(bench.host.read())
+    bench.run(1.0)
+    assert first + rest + len(bench.host.read()) + device.unsent == 200_000

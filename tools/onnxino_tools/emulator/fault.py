@@ -20,7 +20,8 @@ class EmulatorFault(OnnxinoError):
     stable name.
 
     `kind` is one of: unmapped, jump, bus, alignment, undefined, fpu-disabled, execute-never, flash-write, breakpoint
-    (faults of the core); nvmc, easydma, uarte (what the chip would silently get wrong).
+    (faults of the core); nvmc, easydma, uarte, usbd (what the chip would silently get wrong); usb (a device
+    that the host does not accept).
     """
 
     def __init__(self, kind: str, what: str, hint: str | None = None, address: int | None = None) -> None:

@@ -74,7 +74,7 @@ class UsbHost:
                 event.cancel()
         self._timer = self._frame = self._suspending = None
         self.description: Description | None = None
-        self._present = self._vanished = self._waiting = self.suspended = False
+        self._present = self._vanished = self._waiting = self.suspended = self._stopping = False
         self._process: Steps[None] | None = None
         self._queue: deque[Steps[None]] = deque()
         self._line = LineCoding(9600)
@@ -131,13 +131,21 @@ class UsbHost:
             self._start(self._enumerate(debounce=False))
 
     def suspend(self) -> None:
-        """No more frames: after 3 ms the device is suspended."""
-        if self._present and not self.suspended:
-            self.suspended = True
-            self._suspending = self._after(3 * MILLISECOND, lambda: self.device.suspend())
+        """No more frames, when what is under way is done: after 3 ms the device is suspended."""
+        if self._present and not self.suspended and not self._stopping:
+            self._stopping = True
+            self._enqueue(self._stop_frames())
+
+    def _stop_frames(self) -> Steps[None]:
+        yield Sleep(TURNAROUND)
+        if not self._stopping:
+            return
+        self.suspended, self._stopping = True, False
+        self._suspending = self._after(3 * MILLISECOND, lambda: self.device.suspend())
 
     def resume(self) -> None:
         """Resume signalling for 20 ms, then frames again."""
+        self._stopping = False
         if self.suspended:
             if self._suspending is not None:
                 self._suspending.cancel()
@@ -147,7 +155,7 @@ class UsbHost:
     def _timer_free(self, cycles: int) -> None:
         def over() -> None:
             self.suspended = False
-            self.changed()
+            self._next()
 
         self._suspending = self._after(cycles, over)
 
@@ -388,10 +396,9 @@ class UsbHost:
         self._outgoing.clear()
 
     def _enqueue(self, steps: Steps[None]) -> None:
+        self._queue.append(steps)
         if self._process is None:
-            self._start(steps)
-        else:
-            self._queue.append(steps)
+            self._next()
 
     def _start(self, steps: Steps[None]) -> None:
         """The first step is done later, as is everything here: never within a call of the device or the user."""
@@ -431,7 +438,7 @@ class UsbHost:
 
     def _next(self) -> None:
         self._process = None
-        if self._queue:
+        if self._queue and not self.suspended:
             self._start(self._queue.popleft())
         else:
             self.changed()
