@@ -20,7 +20,8 @@ from onnxino_tools.emulator.bootloader_flash import generation_named
 from onnxino_tools.emulator.checks import BlockChecks
 from onnxino_tools.emulator.chip import Bus
 from onnxino_tools.emulator.core import Core
-from onnxino_tools.emulator.counting import Counter, CounterState, PythonCounter, make_counter, new_state
+from onnxino_tools.emulator.counted import Counted
+from onnxino_tools.emulator.counting import new_state
 from onnxino_tools.emulator.deferred import DeferredSignals
 from onnxino_tools.emulator.exceptions import Exceptions
 from onnxino_tools.emulator.fault import EmulatorFault
@@ -31,12 +32,10 @@ from onnxino_tools.emulator.memory import Memory
 from onnxino_tools.emulator.peripherals.clock_power import RESET_LOCKUP
 from onnxino_tools.emulator.peripherals.misc import ficr, uicr
 from onnxino_tools.emulator.peripherals.nvic import SVC
-from onnxino_tools.emulator.replay import NOTE, Replay
 from onnxino_tools.emulator.scheduler import CLOCK_HZ, NEVER, Scheduler
 from onnxino_tools.emulator.startup import Startup
 from onnxino_tools.emulator.state import FlashState, board_flash
 from onnxino_tools.emulator.strict import AlignmentCheck
-from onnxino_tools.emulator.surroundings import Surroundings
 from onnxino_tools.emulator.symbols import Symbols
 from onnxino_tools.emulator.watch import map_watched
 
@@ -45,11 +44,10 @@ _WFI, _SEV = b"\x30\xbf", b"\x40\xbf"
 _UNDEFINED, _SUPERVISOR, _BREAKPOINT, _EXCEPTION_RETURN = 1, 2, 7, 8  # Unicorn's interrupt numbers
 _LONGEST = 16_000_000  # cycles in one go, so that Ctrl-C gets through where the engine calls no Python
 IDLE_POLLS = 32
-ACCESS_CYCLES = 8  # what a register access counts where blocks are not counted
 DEVICE_ID = 0x0123_4567_89AB_CDEF
 
 
-class Machine(Surroundings):
+class Machine(Counted):
     """The board: without `bootloader`, as the bootloader hands it over to the application.
 
     `image` is linked at `board.image_address`, vectors first; `model` (an .oxm file) is placed at
@@ -99,11 +97,11 @@ class Machine(Surroundings):
         check_contents(image, model, board, room, needed=generation is None and flash_state is None)
         self.board = board
         self.warnings = []
-        self.uc: Any = Uc(
+        self.uc = Uc(
             unicorn.UC_ARCH_ARM, unicorn.UC_MODE_THUMB | unicorn.UC_MODE_MCLASS, unicorn.arm_const.UC_CPU_ARM_CORTEX_M4
         )
         self._unicorn_error = UcError
-        self._state: CounterState = new_state()
+        self._state = new_state()
         self.scheduler = Scheduler(self._state)
         self.core = Core(self.uc)
         information = uicr() if generation is None else generation.uicr(uicr())
@@ -112,7 +110,7 @@ class Machine(Surroundings):
         self.memory.note = self.fault
         self.memory.code_changed = self._code_changed
         self._decoder = BlockDecoder(self.memory.code, wait_states)
-        self._counter: Counter | None = None
+        self._counter = None
         self.bus = Bus(self, self.memory, self.scheduler, paced=baud_pacing)
         self._checks = BlockChecks(self, self.bus.system, self.core, self._state, self._decoder)
         self._exceptions = Exceptions(self, self.core, self.bus, self.memory, self._state)
@@ -126,7 +124,7 @@ class Machine(Surroundings):
             self.memory.flash_write(board.model_address, model)
         if image is None and generation is None:
             check_image(self.memory.flash_read(board.image_address, board.image_size), None, board)
-        self.count_note: str | None = None
+        self.count_note = None
         self.replay = None
         self._counter = self._make_counter(count)
         self._hooked = False
@@ -155,34 +153,9 @@ class Machine(Surroundings):
 
     # --- for the user ---
     @property
-    def instructions(self) -> int:
-        """Instructions executed while blocks were counted."""
-        return self._state.instructions
-
-    @property
-    def cycles(self) -> int:
-        """Estimated cycles in which the core ran (64 MHz; sleep not included)."""
-        return self._state.cycles
-
-    @property
-    def time(self) -> float:
-        """Seconds of emulated time since power-on, sleep included."""
-        return self.scheduler.now / self.board.clock_hz
-
-    @property
-    def flash_reads(self) -> int:
-        """Words read as data from the model region; counted only with wait states."""
-        return self._state.flash_reads
-
-    @property
     def delivered(self) -> list[EmulatorFault]:
         """Faults that the firmware's HardFault handler got."""
         return self._desk.delivered
-
-    @property
-    def counting(self) -> str:
-        """ "native", "python" or "off"."""
-        return self._counter.kind if self._counter is not None and self._hooked else "off"
 
     def skip(self, cycles: int) -> None:
         """Lets time pass while the firmware waits (asleep or polling)."""
@@ -353,39 +326,12 @@ class Machine(Surroundings):
         self.startup.start()
 
     def application_starts(self) -> None:
-        if self.startup.bootloader is not None:
+        if self.startup.bootloader is not None:  # it may have written code and model
             self._code_changed()
+            self.flash_changed()
         self.rights_changed()
         self._set_hook(True)
         self._state.taken = self._state.next = self._state.flags = 0
-
-    # --- counting ---
-    def _make_counter(self, count: str) -> Counter:
-        counter = make_counter(count, self.uc, self._state, self._checks.decode)
-        if count == "auto" and isinstance(counter, PythonCounter):
-            self.replay = Replay(self._state, self._set_hook)
-            self.count_note = NOTE.format(why=counter.why)
-        return counter
-
-    def _started(self) -> bool:
-        """Whether the firmware's start-up is over, whose checks (FPU, execute-never) need the hook."""
-        bus = self.bus
-        return bus.system.fpu_enabled and bus.uarte0.listening
-
-    def _set_hook(self, on: bool) -> None:
-        if self._counter is None or on == self._hooked or (not on and not self._started()):
-            return
-        if on:
-            self._counter.install()
-            self._state.taken = self._state.next = 0
-        else:
-            self._counter.remove()
-        self._hooked = on
-
-    def _code_changed(self) -> None:
-        if self._counter is not None:
-            self._counter.forget()
-            self.uc.ctl_remove_cache(0, 0x100000)
 
     # --- Engine, for the bus ---
     def request_stop(self) -> None:
@@ -419,33 +365,3 @@ class Machine(Surroundings):
     def request_reset(self, reason: int) -> None:
         self._reset_reason |= reason
         self.request_stop()
-
-    def rights_changed(self) -> None:
-        if self._counter is not None:
-            self._counter.forget()
-
-    def cycle_count(self) -> int:
-        return self._state.cycles
-
-    def cycle_counter_read(self) -> None:
-        if self.replay is not None:
-            self.replay.read((self.core["lr"], self.core["sp"]))
-
-    def flash_changed(self) -> None:
-        if self.replay is not None:
-            self.replay.forget()
-
-    def sent(self) -> None:
-        if self.replay is not None:
-            self.replay.sent()
-
-    def access(self) -> None:
-        if not self._hooked:
-            self._state.cycles += ACCESS_CYCLES
-
-    def after_read(self) -> None:
-        """Without a hook the engine can only be stopped here. The read is repeated; it changes nothing
-        (docs/emulator.md)."""
-        if not self._hooked and (self._state.stop or self._state.cycles >= self._state.deadline):
-            self._state.stop = 2
-            self.uc.emu_stop()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 
+from onnxino.boards import Board
 from onnxino_tools.emulator.chip import Bus
 from onnxino_tools.emulator.fault import EmulatorFault
 from onnxino_tools.emulator.replay import Replay
@@ -16,6 +17,7 @@ from onnxino_tools.emulator.usb.host import UsbHost
 class Surroundings(ABC):
     """The part of Machine that is not the running core."""
 
+    board: Board
     bus: Bus
     scheduler: Scheduler
     startup: Startup
