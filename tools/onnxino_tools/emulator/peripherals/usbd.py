@@ -6,82 +6,61 @@ One EasyDMA transfer at a time: it moves a packet between RAM and an endpoint's 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
 
-from onnxino_tools.emulator.fault import EmulatorFault
-from onnxino_tools.emulator.peripherals.base import RAM_BASE, RAM_SIZE, Chip, Peripheral
+from onnxino_tools.emulator.peripherals.base import Chip
+from onnxino_tools.emulator.peripherals.usbd_dma import UsbDma
+from onnxino_tools.emulator.peripherals.usbd_endpoints import ENDPOINTS, ControlEndpoint, Endpoint
 from onnxino_tools.emulator.peripherals.usbd_errata import UsbErrata
-from onnxino_tools.emulator.scheduler import CLOCK_HZ, Event
-from onnxino_tools.emulator.usb.device import IN, PACKET_SIZE, Answer, Unplugged, Upstream
+from onnxino_tools.emulator.peripherals.usbd_registers import (
+    ENABLE,
+    ENDEPIN,
+    ENDEPOUT,
+    EP0DATADONE,
+    EP0SETUP,
+    EPDATA,
+    EPDATASTATUS,
+    EPIN,
+    EPINEN,
+    EPOUT,
+    EPOUTEN,
+    EPSTATUS,
+    ERRATUM_199,
+    EVENTCAUSE,
+    LOWPOWER,
+    PULLUP,
+    SHORT_EP0STATUS,
+    SHORT_OUT_RCVOUT,
+    SHORT_OUT_STATUS,
+    SHORT_STARTEPIN0,
+    SHORT_STARTEPOUT0,
+    SIZE_EPOUT,
+    SOF,
+    STARTED,
+    USBRESET,
+)  # fmt: skip
+from onnxino_tools.emulator.peripherals.usbd_start import UsbdStart
+from onnxino_tools.emulator.scheduler import CLOCK_HZ
+from onnxino_tools.emulator.usb.device import IN, Answer
 
-USBRESET, STARTED, ENDEPIN, EP0DATADONE, ENDEPOUT = 0x100, 0x104, 0x108, 0x128, 0x130
-SOF, USBEVENT, EP0SETUP, EPDATA = 0x154, 0x158, 0x15C, 0x160
-EVENTCAUSE, EPSTATUS, EPDATASTATUS, SIZE_EPOUT, ENABLE, PULLUP = 0x400, 0x468, 0x46C, 0x4A0, 0x500, 0x504
-EPINEN, EPOUTEN, LOWPOWER, EPIN, EPOUT, ERRATUM_199 = 0x510, 0x514, 0x52C, 0x600, 0x700, 0xC1C
-SUSPEND, RESUME, WAKE_ALLOWED, READY = 1 << 8, 1 << 9, 1 << 10, 1 << 11
-SHORT_STARTEPIN0, SHORT_STARTEPOUT0, SHORT_EP0STATUS, SHORT_OUT_STATUS, SHORT_OUT_RCVOUT = 1, 2, 4, 8, 16
-ENDPOINTS = 8
-START_CYCLES = CLOCK_HZ // 2000  # from ENABLE to READY: 0.5 ms
-WAKE_CYCLES = CLOCK_HZ // 100_000
 POLL_CYCLES = 2000  # between two looks of a firmware that waits
 IDLE_SKIP = CLOCK_HZ // 50_000  # where the host does nothing: coarser looping, 20 us
 LONGEST_SKIP = CLOCK_HZ // 10_000
 _ISO = (0x024, 0x048)
 
 
-class Supply(Protocol):
-    """The USB part of POWER."""
-
-    @property
-    def usb_ready(self) -> bool:
-        """VBUS is there and the regulator's output is ready."""
-        ...
-
-    @property
-    def vbus(self) -> bool: ...
-
-    def set_vbus(self, present: bool) -> None: ...
-
-
-class _NoSupply:
-    usb_ready = vbus = False
-
-    def set_vbus(self, present: bool) -> None: ...
-
-
-class Endpoint:
-    """One direction of one endpoint. `data`: a packet in its buffer. `armed` (OUT): it takes the next packet."""
-
-    __slots__ = ("armed", "data", "halted", "toggle")
-
-    def __init__(self) -> None:
-        self.clear()
-
-    def clear(self) -> None:
-        self.data: bytes | None = None
-        self.armed = self.halted = False
-        self.toggle = 0
-
-
-class Usbd(Peripheral):
-    """Implements `UsbDevice`. POWER is its `supply` and tells it about VBUS and the crystal."""
+class Usbd(UsbdStart):
+    """Implements `UsbDevice`."""
 
     name = "USBD"
 
     def __init__(self, chip: Chip, errata: UsbErrata) -> None:
-        super().__init__(chip, 0x40027000, 39)
-        self.supply: Supply = _NoSupply()
-        self._errata = errata
-        self.upstream: Upstream = Unplugged()
+        super().__init__(chip, errata)
         self.skip: Callable[[int], None] = lambda cycles: None
         self._poll = (0, 0)  # the last read that found nothing: register, time
-        self._hfxo = False
         self._in = [Endpoint() for _ in range(ENDPOINTS)]
         self._out = [Endpoint() for _ in range(ENDPOINTS)]
-        self._starting: Event | None = None
-        self._dma: Event | None = None
-        self._dma_end = 0
-        self._dma_done: Callable[[], None] = lambda: None
+        self._control = ControlEndpoint(self._in[0], self._out[0], self._data_done)
+        self._dma = UsbDma(chip)
         self.tasks = {
             0x04C: lambda: self._control_task("EP0RCVOUT"), 0x050: lambda: self._control_task("EP0STATUS"),
             0x054: self._stall_control, 0x058: self._drive, 0x05C: lambda: None,
@@ -92,7 +71,7 @@ class Usbd(Peripheral):
         for offset in _ISO:
             self.tasks[offset] = lambda: chip.warn("isochronous transfers of the USBD are not modelled")
         self.readers = {
-            0x470: lambda: self._address, 0x50C: self._read_toggle, 0x520: lambda: self.upstream.frame_number,
+            0x470: lambda: self._control.address, 0x50C: self._read_toggle, 0x520: lambda: self.upstream.frame_number,
         }  # fmt: skip
         self.writers = {
             EVENTCAUSE: lambda value: self._clear_bits(EVENTCAUSE, value),
@@ -106,15 +85,11 @@ class Usbd(Peripheral):
             self.readers[0x444 + 4 * n] = lambda n=n: int(self._out[n].halted)
             self.readers[SIZE_EPOUT + 4 * n] = lambda n=n: self._read_size(n)
             self.writers[SIZE_EPOUT + 4 * n] = lambda _value, n=n: self._arm(n)
-            self.readers[0x480 + 4 * n] = lambda n=n: self._packet[n]
+            self.readers[0x480 + 4 * n] = lambda n=n: self._control.packet[n]
         self.reset()
 
     def reset(self) -> None:
-        for event in (self._starting, self._dma):
-            if event is not None:
-                event.cancel()
-        self._starting = self._dma = None
-        self._dma_end = 0
+        self._dma.reset()
         self.registers = {
             0x200: 0, EVENTCAUSE: 0, EPSTATUS: 0, EPDATASTATUS: 0, 0x4C0: 0, ENABLE: 0, PULLUP: 0, 0x508: 0,
             EPINEN: 1, EPOUTEN: 1, 0x51C: 0, LOWPOWER: 0, 0x800: 0, 0x804: 0, ERRATUM_199: 0,
@@ -125,25 +100,19 @@ class Usbd(Peripheral):
         self._sizes = [0] * ENDPOINTS
         self._selected = 0
         self._seen_frame = 0
-        self._running = False  # READY came
-        self._suspended = False
         self._forget_bus()
         super().reset()
-        self.upstream.changed()
 
     def _forget_bus(self) -> None:
         """What a bus reset does to the endpoints' buffers, and to the address."""
-        self._address = 0
-        self._packet = bytes(8)
-        self._new_address: int | None = None
-        self._stalled = self._receive = self._status = False
+        self._control.clear()
         for endpoint in (*self._in, *self._out):
             endpoint.clear()
 
     # --- core side ---
     def read(self, offset: int) -> int:
-        if self._dma_end:
-            self._settle()
+        if self._dma.end:
+            self._dma.settle()
         if offset == SOF and not self.wants_frames:
             return int(self.upstream.frame_number != self._seen_frame and self.pulled_up)
         if 0x100 <= offset < 0x200:
@@ -157,9 +126,9 @@ class Usbd(Peripheral):
         the first, means that the firmware polls: then time moves to the next event, which the loop would reach in many
         more rounds."""
         now = self.chip.scheduler.now
-        if self._dma_end:
-            self.skip(max(self._dma_end - now, 0))
-            self._settle()
+        if self._dma.end:
+            self.skip(max(self._dma.end - now, 0))
+            self._dma.settle()
             return
         register, time = self._poll
         if register != offset:
@@ -172,8 +141,8 @@ class Usbd(Peripheral):
             self.skip(min(max(self.chip.scheduler.next_time() - now, 0), longest))
 
     def write(self, offset: int, value: int) -> None:
-        if self._dma_end:
-            self._settle()
+        if self._dma.end:
+            self._dma.settle()
         super().write(offset, value)
 
     def clear_event(self, offset: int) -> None:
@@ -184,84 +153,9 @@ class Usbd(Peripheral):
     def interrupts_changed(self) -> None:
         self.upstream.changed()
 
-    def hfxo(self, running: bool) -> None:
-        """The crystal started or stopped."""
-        self._hfxo = running
-        if not running and self.pulled_up and not self._suspended:
-            self._misuse("the HFXO crystal was stopped while the device is on the bus", "only in suspend it may rest")
-
-    def supply_changed(self) -> None:
-        """VBUS or the regulator's output came or went."""
-        if not self.supply.vbus:
-            self._running = False
-            self._forget_bus()
-        elif self.registers[ENABLE]:
-            self._await_ready()
-        self.upstream.changed()
-
-    def _misuse(self, what: str, hint: str | None = None) -> None:
-        self.chip.fault(EmulatorFault("usbd", f"USBD: {what}", hint))
-
-    def _clear_bits(self, offset: int, value: int) -> None:
-        self.registers[offset] &= ~value
-
-    def _cause(self, bit: int) -> None:
-        self.registers[EVENTCAUSE] |= bit
-        self.event(USBEVENT)
-
-    # --- start ---
-    def _enable(self, value: int) -> None:
-        on = value & 1
-        if on and not self.registers[ENABLE]:
-            self._errata.check_enabling()
-            if not self.supply.vbus:
-                self.chip.warn("USBD enabled without VBUS: the chip wants it after USBDETECTED")
-            self.registers[ENABLE] = on
-            self._await_ready()
-        elif not on:
-            self.registers[ENABLE] = self.registers[PULLUP] = 0
-            self._running = False
-            self._forget_bus()
-        self.upstream.changed()
-
-    def _await_ready(self) -> None:
-        if self.supply.usb_ready and not self._running and self._starting is None:
-            self._starting = self.chip.scheduler.after(START_CYCLES, self._is_ready)
-
-    def _is_ready(self) -> None:
-        self._starting = None
-        if self.registers[ENABLE] and self.supply.usb_ready:
-            self._running = True
-            self._cause(READY)
-
-    def _pull_up(self, value: int) -> None:
-        on = value & 1
-        if on and not self.registers[PULLUP]:
-            if not self._running:
-                self._misuse("USBPULLUP is set before EVENTCAUSE.READY came", "write ENABLE, and wait for READY")
-            elif not self._hfxo:
-                self._misuse("USBPULLUP is set while the HFXO crystal is off", "wait for EVENTS_HFCLKSTARTED")
-            self._errata.check_running()
-        self.registers[PULLUP] = on
-        self.upstream.changed()
-
-    def _low_power(self, value: int) -> None:
-        before, self.registers[LOWPOWER] = self.registers[LOWPOWER], value & 1
-        if value & 1 and not self._suspended:
-            self.chip.warn("USBD LOWPOWER is set while the bus is not suspended")
-        if before and not value & 1:
-            self.chip.scheduler.after(WAKE_CYCLES, lambda: self._cause(WAKE_ALLOWED))
-
-    def _drive(self) -> None:
-        """DPDMDRIVE with DPDMVALUE 1: remote wake-up."""
-        if self.registers[0x508] & 31 == 1:
-            self.upstream.wake_up()
-        else:
-            self.chip.warn(f"USBD DPDMDRIVE with DPDMVALUE {self.registers[0x508]}: only 1 (resume) is modelled")
-
     # --- EasyDMA ---
     def _free(self, what: str) -> bool:
-        if self._dma_end:
+        if self._dma.end:
             self._misuse(
                 f"{what} is started while an EasyDMA transfer runs",
                 "only one at a time, EP0RCVOUT and EP0STATUS included: wait for its ENDEPIN or ENDEPOUT event",
@@ -275,33 +169,10 @@ class Usbd(Peripheral):
     def _begin(self, what: str, at: int, done: Callable[[int, int], None]) -> None:
         """Starts a transfer with the registers at `at`; `done(pointer, size)` moves the data when it ends."""
         pointer, size = self.registers[at], self.registers[at + 4] & 0x7F
-        if not self._free(what):
-            return
-        if size > PACKET_SIZE:
-            self._misuse(f"{what} with MAXCNT {size}: a packet has up to {PACKET_SIZE} bytes")
-            return
-        if pointer < RAM_BASE or pointer + size > RAM_BASE + RAM_SIZE:
-            where = f"0x{pointer:08x}, {size} bytes: not in RAM (0x20000000 to 0x2003ffff)"
-            self.chip.fault(
-                EmulatorFault("easydma", f"EasyDMA of USBD ({what}) at {where}", "copy constants to RAM first")
-            )
-            return
-        if self.registers[ERRATUM_199] != 0x82:
-            self.chip.warn("USBD EasyDMA without the work-around of erratum 199: 0x40027c1c is not 0x82 meanwhile")
-        self._dma_done = lambda: done(pointer, size)
-        self._dma_end = self.chip.scheduler.now + 64 + size
-        self._dma = self.chip.scheduler.at(self._dma_end, self._settle)
-        self.event(STARTED)
-
-    def _settle(self) -> None:
-        """Ends the transfer if its time is over."""
-        if self._dma_end and self.chip.scheduler.now >= self._dma_end:
-            self._dma_end = 0
-            if self._dma is not None:
-                self._dma.cancel()
-                self._dma = None
-                self.chip.scheduler.update_deadline()
-            self._dma_done()
+        if self._free(what) and self._dma.begin(what, pointer, size, lambda: done(pointer, size)):
+            if self.registers[ERRATUM_199] != 0x82:
+                self.chip.warn("USBD EasyDMA without the work-around of erratum 199: 0x40027c1c is not 0x82 meanwhile")
+            self.event(STARTED)
 
     def _start_in(self, n: int) -> None:
         what, endpoint = f"STARTEPIN[{n}]", self._in[n]
@@ -357,9 +228,9 @@ class Usbd(Peripheral):
         self.upstream.changed()
 
     def _read_size(self, n: int) -> int:
-        if self._dma_end:
+        if self._dma.end:
             self.chip.warn(f"USBD SIZE.EPOUT[{n}] read while an EasyDMA transfer runs: the chip gives wrong values")
-        return self._sizes[n]
+        return self._control.size if n == 0 else self._sizes[n]
 
     def _endpoint(self, address: int) -> Endpoint:
         return (self._in if address & IN else self._out)[address & 7]
@@ -382,16 +253,16 @@ class Usbd(Peripheral):
     def _control_task(self, name: str) -> None:
         if not self._free(name):
             return
-        if self._new_address is not None or self._packet[:2] == b"\0\5":
+        if self._control.answers_itself:
             self.chip.warn(f"USBD {name} after SET_ADDRESS, which the chip answers by itself")
         elif name == "EP0STATUS":
-            self._status = True
+            self._control.status = True
         else:
-            self._receive = True
+            self._control.receive = True
         self.upstream.changed()
 
     def _stall_control(self) -> None:
-        self._stalled = True
+        self._control.stalled = True
         self.upstream.changed()
 
     def _data_done(self) -> None:
@@ -404,83 +275,28 @@ class Usbd(Peripheral):
         if shorts & SHORT_EP0STATUS:
             self._control_task("EP0STATUS")
 
-    def _control_in(self) -> bytes | Answer:
-        if self._stalled:
-            return Answer.STALL
-        if self._new_address is not None:
-            self._address, self._new_address = self._new_address, None
-            return b""
-        if self._packet[0] & IN and self._packet[6:8] != b"\0\0":
-            data = self._in[0].data
-            if data is None:
-                return Answer.NAK
-            self._in[0].data = None
-            self._data_done()
-            return data
-        return self._control_status(b"")
-
-    def _control_status(self, answer: bytes | Answer) -> bytes | Answer:
-        if not self._status:
-            return Answer.NAK
-        self._status = False
-        return answer
-
-    def _control_out(self, data: bytes) -> Answer:
-        if self._stalled:
-            return Answer.STALL
-        if self._packet[0] & IN:
-            answer = self._control_status(Answer.ACK)
-            return answer if isinstance(answer, Answer) else Answer.ACK
-        if not self._receive:
-            return Answer.NAK
-        self._receive = False
-        self._out[0].data = data
-        self._sizes[0] = len(data)
-        self._data_done()
-        return Answer.ACK
-
     # --- UsbDevice ---
-    @property
-    def pulled_up(self) -> bool:
-        return bool(self._running and self.registers[PULLUP])
-
     @property
     def wants_frames(self) -> bool:
         return bool(self.interrupts >> (SOF - 0x100 >> 2) & 1)
 
-    def power(self, present: bool) -> None:
-        self.supply.set_vbus(present)
-
     def bus_reset(self) -> None:
         self._suspended = False
-        if self._dma_end:
-            self._dma_end = self.chip.scheduler.now
-            self._settle()
+        self._dma.finish()
         self._forget_bus()
         self.event(USBRESET)
 
-    def suspend(self) -> None:
-        self._suspended = True
-        self._cause(SUSPEND)
-
-    def resume(self) -> None:
-        self._suspended = False
-        self._cause(RESUME)
-
     def setup(self, packet: bytes) -> None:
-        self._settle()
-        self._packet = packet
-        self._stalled = self._receive = self._status = False
-        self._in[0].data = self._out[0].data = None
-        self._new_address = int.from_bytes(packet[2:4], "little") & 0x7F if packet[:2] == b"\0\5" else None
+        self._dma.settle()
+        self._control.setup(packet)
         self.event(EP0SETUP)
 
     def out(self, endpoint: int, data: bytes) -> Answer:
-        self._settle()
+        self._dma.settle()
         if self.registers[LOWPOWER]:
             return Answer.NAK
         if endpoint == 0:
-            return self._control_out(data)
+            return self._control.out(data)
         target = self._out[endpoint]
         if target.halted:
             return Answer.STALL
@@ -495,11 +311,11 @@ class Usbd(Peripheral):
         return Answer.ACK
 
     def take(self, endpoint: int) -> bytes | Answer:
-        self._settle()
+        self._dma.settle()
         if self.registers[LOWPOWER]:
             return Answer.NAK
         if endpoint == 0:
-            return self._control_in()
+            return self._control.take()
         source = self._in[endpoint]
         if source.halted:
             return Answer.STALL
