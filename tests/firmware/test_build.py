@@ -17,6 +17,7 @@ from onnxino.boards import NANO33BLE
 from onnxino.errors import MissingExtraError
 from onnxino_tools import build
 from onnxino_tools.build import BuildError, Sources, build_firmware, check_image, elf_to_image, find_sources
+from onnxino_tools.build_sizes import FLASH_LIMIT, RAM_LIMIT
 
 ROOT = Path(__file__).resolve().parents[2]
 COMPILERS = [
@@ -71,6 +72,17 @@ def test_an_image_is_reproducible_wherever_it_is_built(tmp_path: Path, compiler:
     assert build.sources_sha256() == build.sources_sha256(sources=there)
     if build.compiler_version(compiler) == _description()["compiler"]:
         assert first.read_bytes() == build.firmware_image()
+
+
+@pytest.mark.parametrize("compiler", COMPILERS)
+def test_the_firmware_keeps_within_its_memory(tmp_path: Path, compiler: str) -> None:
+    built = build.build(tmp_path, compiler)
+    sizes = built.sizes
+    assert sizes.image == built.path.stat().st_size
+    assert 8000 < sizes.firmware <= FLASH_LIMIT
+    assert 4096 + 2176 < sizes.ram <= RAM_LIMIT
+    assert sizes.arena == NANO33BLE.arena_size
+    print(sizes)
 
 
 def _description() -> dict[str, str]:
