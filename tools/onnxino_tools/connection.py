@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from onnxino.errors import LinkError
 
@@ -15,6 +15,26 @@ if TYPE_CHECKING:
 WAIT = 10.0  # seconds until a device must be back
 _LOOK = 0.1
 _HELLO_TIMEOUT = 0.25
+
+
+class Clock(Protocol):
+    """The time in which the device lives; the emulator in this process has its own."""
+
+    def now(self) -> float: ...
+
+    def sleep(self, seconds: float) -> None: ...
+
+
+class _WallClock:
+    def now(self) -> float:
+        return time.monotonic()
+
+    def sleep(self, seconds: float) -> None:
+        time.sleep(seconds)
+
+
+class _OtherDeviceError(LinkError):
+    """Waiting does not help."""
 
 
 class Connection:
@@ -30,6 +50,7 @@ class Connection:
         reopen: Callable[[], DeviceLink] | None = None,
         model: bytes | None = None,
         wait: float = WAIT,
+        clock: Clock | None = None,
     ) -> None:
         self.link = link
         self.model = model
@@ -37,6 +58,7 @@ class Connection:
         self.reconnects = 0
         self.longest = 0.0
         self._reopen = reopen
+        self._clock = clock or _WallClock()
         self._device_id: str | None = None
         self._recovered = self._retries = 0
 
@@ -61,8 +83,7 @@ class Connection:
         model."""
         if self._reopen is None:
             raise error
-        start = time.monotonic()
-        known = self._device_id
+        start = self._clock.now()
         self._recovered += self.link.errors_recovered
         self._retries += self.link.retries
         self.link.close()
@@ -70,21 +91,17 @@ class Connection:
             link = self._try()
             if link is not None:
                 break
-            if time.monotonic() - start > self.wait:
+            if self._clock.now() - start > self.wait:
                 self._recovered -= self.link.errors_recovered
                 self._retries -= self.link.retries
                 raise error
-            time.sleep(_LOOK)
+            self._clock.sleep(_LOOK)
         self.link = link
         self.reconnects += 1
-        self.longest = max(self.longest, time.monotonic() - start)
-        found = link.hello().device_id
-        if known is not None and found != known:
-            raise LinkError(f"another board answers now: chip {found}, it was {known}")
-        if self.model is not None and not link.has_model(self.model):
-            raise LinkError("the board is back, but holds another model now", "start again: it is loaded then")
+        self.longest = max(self.longest, self._clock.now() - start)
 
     def _try(self) -> DeviceLink | None:
+        """The link to the device, if it is back; it may go again at any moment."""
         assert self._reopen is not None
         try:
             link = self._reopen()
@@ -92,13 +109,25 @@ class Connection:
             return None
         timeout, link.timeout = link.timeout, _HELLO_TIMEOUT
         try:
-            link.hello()
+            self._check(link)
+        except _OtherDeviceError:
+            link.close()
+            raise
         except LinkError:
             link.close()
             return None
         finally:
             link.timeout = timeout
         return link
+
+    def _check(self, link: DeviceLink) -> None:
+        found = link.hello().device_id
+        if self._device_id is not None and found != self._device_id:
+            raise _OtherDeviceError(f"another board answers now: chip {found}, it was {self._device_id}")
+        if self.model is not None and not link.has_model(self.model):
+            raise _OtherDeviceError(
+                "the board is back, but holds another model now", "start again: it is loaded then"
+            )
 
     def close(self) -> None:
         """Frees the port."""

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from onnxino_tools.link import DeviceLink, InferResult
 
 PROFILED = 256  # operators whose cycles and hashes a device keeps
-TRIES = 5  # times that the link may break at the same image
+TRIES = 8  # times that the link may break at the same image
 BATCH = 64  # images whose reference outputs are computed at once
 
 
@@ -217,10 +217,10 @@ class Evaluator:
 
         connection = device if isinstance(device, Connection) else Connection(device)
         result, tries, at = self.result, 0, -1
-        connection.know()
         while result.images < result.total:
             tries, at = (tries + 1, at) if at == result.images else (1, result.images)
             try:
+                connection.know()
                 self._stream(connection, progress)
             except LinkError as error:
                 # An image that breaks the connection each time is not tried for ever.

@@ -17,6 +17,10 @@ BAUD_RATE = 1_000_000
 _STEP = 0.05  # seconds that a read from a remote port waits at a time
 
 
+class PortMissingError(LinkError):
+    """There is no port of this name at the moment."""
+
+
 class Transport(Protocol):
     """A byte stream to a device and back."""
 
@@ -148,7 +152,7 @@ def opening_error(port: str, error: BaseException) -> LinkError:
     if "://" in port:
         return LinkError(f"cannot connect to {port}: {text}", "is the emulator running there (onnxino emulate --tcp)?")
     if code == errno.ENOENT or "filenotfounderror" in lower:
-        return LinkError(f"there is no serial port {port}", _ports_hint())
+        return PortMissingError(f"there is no serial port {port}", _ports_hint())
     # On Windows a busy port answers with "access denied".
     if code == errno.EACCES or ("permissionerror" in lower and os.name != "nt"):
         return LinkError(

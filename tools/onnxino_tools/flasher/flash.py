@@ -130,6 +130,7 @@ class Flasher:
         """See `flash`."""
         self.progress("connect", 0, 1)
         target = Target(self.ports, port, self.wait)
+        target.await_port()
         boot = target.bootloader(patient=False)
         found = None if boot is not None else target.application()
         if found is not None:

@@ -9,13 +9,14 @@ from onnxino_tools.boards import DOUBLE_TAP, ConnectedBoard, not_found_hint, onl
 from onnxino_tools.flasher.ports import Ports, same_port
 from onnxino_tools.flasher.sam_ba import SamBa
 from onnxino_tools.link import RETRIES, TIMEOUT, DeviceLink
+from onnxino_tools.transport import PortMissingError
 
 if TYPE_CHECKING:
     from onnxino_tools.protocol import Hello
 
 WAIT = 10.0  # seconds until a board must be back after a reset
 TOUCH_AGAIN = 4.0  # seconds after which an application that did not react is touched once more
-APPEARS = 1.5  # seconds that a board may take to appear when it was not there at the begin
+APPEARS = 2.0  # seconds that a board may take to appear when it was not there at the begin
 AFTER_TOUCH = 0.8  # seconds; the bootloader itself needs half a second before anything answers
 _LOOK = 0.1  # seconds between two looks at the ports
 _HELLO_TIMEOUT = 0.3
@@ -34,6 +35,21 @@ class Target:
         self.port = board.port if board is not None else str(port)
         self.chip = board.chip if board is not None else ""
         self.has_ids = board is not None
+
+    def await_port(self) -> None:
+        """A port that was named, and that is missing just because its board restarts, may take a moment to appear.
+
+        Raises LinkError where it cannot be opened.
+        """
+        deadline = self.ports.now() + APPEARS
+        while not self.has_ids:
+            try:
+                self.ports.open(self.port).close()
+                return
+            except PortMissingError:
+                if self.ports.now() > deadline:
+                    raise
+                self.ports.sleep(_LOOK)
 
     def _only(self) -> ConnectedBoard:
         """The only board; one that is just starting may take a moment to appear."""
