@@ -354,3 +354,33 @@ def test_a_reader_that_does_not_keep_up_holds_the_device_back() -> None:
     rest = len(bench.host.read())
     bench.run(1.0)
     assert first + rest + len(bench.host.read()) + device.unsent == 200_000
+
+
+def test_a_request_behind_new_settings_does_not_hold_data_back() -> None:
+    got: list[bytes] = []
+    device = bootloader_port(received=got.append)
+    bench = connected(device, opened=False)
+    bench.host.set_line(19200, True)
+    bench.host.request(request(0x80, 0, 0, 0, 2))
+    bench.host.write(b"data")
+    bench.run(0.1)
+    assert got == [b"data"]
+    assert bench.host.settled
+
+
+def test_closing_gives_up_on_old_data_and_keeps_what_is_written_later() -> None:
+    got: list[bytes] = []
+    device = bootloader_port(received=got.append)
+    bench = connected(device)
+    device.accept(False)
+    bench.host.write(b"old")
+    bench.host.set_line(dtr=False)
+    bench.host.set_line(115200, True)
+    bench.host.write(b"new")
+    bench.run(1.0)
+    assert device.dtr
+    bench.run(2.0)
+    device.accept(True)
+    bench.run(0.1)
+    assert got == [b"new"]
+    assert device.dtr

@@ -1,23 +1,18 @@
-"""UsbHost: the computer at the other end of the cable. It enumerates strictly and drives one serial port (CDC-ACM).
-
-It works in emulated time, on events of the scheduler: nothing polls, a device says when something changed.
-"""
+"""UsbHost: the computer at the other end of the cable. It enumerates strictly and drives one serial port (CDC-ACM)."""
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from onnxino.errors import LinkError
 from onnxino_tools.emulator.fault import EmulatorFault
-from onnxino_tools.emulator.scheduler import Event, Scheduler
+from onnxino_tools.emulator.scheduler import Scheduler
+from onnxino_tools.emulator.usb.bus import UsbBus
 from onnxino_tools.emulator.usb.cdc_device import LineCoding
 from onnxino_tools.emulator.usb.control import (
     MILLISECOND,
-    TURNAROUND,
     Description,
-    Enumeration,
     HostError,
     Sleep,
     Steps,
@@ -25,7 +20,8 @@ from onnxino_tools.emulator.usb.control import (
     request,
     transfer,
 )
-from onnxino_tools.emulator.usb.device import Answer, Unplugged, UsbDevice
+from onnxino_tools.emulator.usb.descriptors import EndpointFacts
+from onnxino_tools.emulator.usb.device import Answer
 
 _READ_SIZE = 4096  # a driver's buffer: goes on to the reader when it is full, or with a packet below full size
 _KEPT = 1 << 16  # bytes that wait for the reader before the device is not asked for more
@@ -40,126 +36,32 @@ class Request:
     data: bytes | None = None
 
 
-class UsbHost:
-    """`device` is what the cable leads to; None: nothing.
+class UsbHost(UsbBus):
+    """`fault` gets what a strict host does not accept (kind "usb"), `warn` what only works by luck.
 
-    `fault` gets what a strict host does not accept (kind "usb"), `warn` what only works by luck. `on_write(data)` and
-    `on_read()` are called when data for the device is queued and when data of it arrived.
+    `on_write(data)` and `on_read()` are called when data for the device is queued and when data of it arrived.
     """
 
     def __init__(
         self, clock: Scheduler, *, fault: Callable[[EmulatorFault], None], warn: Callable[[str], None]
     ) -> None:
-        self.clock = clock
-        self._warn = warn
-        self._fault = fault
         self.on_write: Callable[[bytes], None] = lambda data: None
         self.on_read: Callable[[], None] = lambda: None
-        self.plugged = True
-        self.suspended = False
-        self.enumerations = 0  # how often a device was configured
-        self.frames_from = clock.now
-        self._connected: UsbDevice | None = None
-        self._timer: Event | None = None
-        self._wake: Event | None = None
-        self._frame: Event | None = None
-        self._suspending: Event | None = None
-        self._busy_until = 0
-        self._forget()
+        super().__init__(clock, fault=fault, warn=warn)
 
     def _forget(self) -> None:
-        """Nothing is known of a device, and nothing is under way."""
-        for event in (self._timer, self._frame, self._suspending):
-            if event is not None:
-                event.cancel()
-        self._timer = self._frame = self._suspending = None
-        self.description: Description | None = None
-        self._present = self._vanished = self._waiting = self.suspended = self._stopping = False
-        self._process: Steps[None] | None = None
-        self._queue: deque[Steps[None]] = deque()
+        super()._forget()
         self._line = LineCoding(9600)
         self._dtr: bool = False
-        self.opened = self._held = False
+        self.opened = self._draining = False
+        self._opening = 0  # changes of settings that have to be done before data goes out
         self._toggles: dict[int, int] = {}
         self._outgoing = bytearray()
+        self._taken = 0  # bytes that the device took
         self._partial = bytearray()  # of a read that is not complete
         self._incoming = bytearray()
 
-    # --- for the user: the cable ---
-    @property
-    def device(self) -> UsbDevice:
-        assert self._connected is not None
-        return self._connected
-
-    def attach(self, device: UsbDevice | None) -> None:
-        """Leads the cable to another device; the one before, if any, vanishes for the host."""
-        if device is self._connected:
-            return
-        if self._connected is not None:
-            self._connected.upstream = Unplugged()
-        self._forget()
-        self._connected = device
-        if device is not None:
-            device.upstream = self
-            device.power(self.plugged)
-            self.changed()
-
-    def plug(self) -> None:
-        """VBUS comes."""
-        self._power(True)
-
-    def unplug(self) -> None:
-        """VBUS goes: the port vanishes."""
-        self._power(False)
-
-    def _power(self, present: bool) -> None:
-        if present == self.plugged:
-            return
-        self.plugged = present
-        if not present:
-            self._forget()
-        if self._connected is not None:
-            self._connected.power(present)
-            self.changed()
-
-    def reset_bus(self) -> None:
-        """A port reset: the device is enumerated anew."""
-        present = self._present
-        self._forget()
-        if present:
-            self._present = True
-            self._start(self._enumerate(debounce=False))
-
-    def suspend(self) -> None:
-        """No more frames, when what is under way is done: after 3 ms the device is suspended."""
-        if self._present and not self.suspended and not self._stopping:
-            self._stopping = True
-            self._enqueue(self._stop_frames())
-
-    def _stop_frames(self) -> Steps[None]:
-        yield Sleep(TURNAROUND)
-        if not self._stopping:
-            return
-        self.suspended, self._stopping = True, False
-        self._suspending = self._after(3 * MILLISECOND, lambda: self.device.suspend())
-
-    def resume(self) -> None:
-        """Resume signalling for 20 ms, then frames again."""
-        self._stopping = False
-        if self.suspended:
-            if self._suspending is not None:
-                self._suspending.cancel()
-            self.device.resume()
-            self._timer_free(20 * MILLISECOND)
-
-    def _timer_free(self, cycles: int) -> None:
-        def over() -> None:
-            self.suspended = False
-            self._next()
-
-        self._suspending = self._after(cycles, over)
-
-    # --- for the user: the port ---
+    # --- for the user ---
     @property
     def configured(self) -> bool:
         """Enumeration is over: the port exists."""
@@ -179,12 +81,6 @@ class UsbHost:
     def pending(self) -> int:
         """Bytes that the device has not taken."""
         return len(self._outgoing)
-
-    @property
-    def busy(self) -> bool:
-        """A transaction is about to happen."""
-        timer = self._timer
-        return self._wake is not None or (timer is not None and timer.time - self.clock.now < MILLISECOND)
 
     @property
     def settled(self) -> bool:
@@ -222,8 +118,11 @@ class UsbHost:
         self._need_port()
         if opened is None:
             opened = dtr
-        self._held = self._held or dtr is not False
-        self._enqueue(self._change_line(baud_rate, dtr, opened))
+        if dtr is False:
+            self._enqueue(self._close(self._taken + len(self._outgoing), opened))
+        else:
+            self._opening += 1
+            self._enqueue(self._open(baud_rate, dtr, opened))
 
     def request(self, packet: bytes, data: bytes = b"") -> Request:
         """A control transfer of the user's own (8 bytes of SETUP, data for the device)."""
@@ -252,95 +151,38 @@ class UsbHost:
         if self.description is None:
             raise LinkError("the board has no USB serial port now", "it is unplugged, or was reset and comes back soon")
 
-    # --- Upstream, for the device ---
-    def changed(self) -> None:
-        device = self._connected
-        if device is None:
-            return
-        if self._present and not device.pulled_up:
-            self._vanished = True
-        if self._wake is None:
-            self._wake = self._at(max(self.clock.now + TURNAROUND, self._busy_until), self._look)
-
-    def wake_up(self) -> None:
-        if self.suspended:
-            self.resume()
-
-    @property
-    def frame_number(self) -> int:
-        return (self.clock.now - self.frames_from) // MILLISECOND & 0x7FF
-
-    def warn(self, text: str) -> None:
-        """Notes what only works by luck."""
-        self._warn(text)
-
-    # --- what happens on the bus ---
-    def _look(self) -> None:
-        self._wake = None
-        if self._connected is None:
-            return
-        if self.clock.now < self._busy_until:
-            self._wake = self._at(self._busy_until, self._look)
-            return
-        if self._vanished:
-            self._forget()
-        if not self._present:
-            if self.plugged and self._connected.pulled_up:
-                self._present = True
-                self._start(self._enumerate())
-            return
-        if self.suspended:
-            return
-        if self._waiting:
-            self._run(True)
-        if self.description is not None:
-            self._pump(self.description)
-        if self._frame is None and self._connected.wants_frames:
-            self._frame = self._after(MILLISECOND, self._start_of_frame)
-
-    def _start_of_frame(self) -> None:
-        self._frame = None
-        if self._present and not self.suspended and self.device.wants_frames:
-            self.device.start_of_frame(self.frame_number)
-            self._frame = self._after(MILLISECOND, self._start_of_frame)
-
-    def _pump(self, found: Description) -> None:
-        """One bulk transaction in each direction, if the device is ready for it."""
-        device, cycles = self.device, 0
-        bulk_in, bulk_out = found.configuration.bulk_in, found.configuration.bulk_out
+    # --- data ---
+    def _pump(self, found: Description) -> int:
+        """One bulk transaction in each direction."""
+        cycles = 0
         if self.opened and len(self._incoming) < _KEPT:
-            address = bulk_in.address
-            in_step = device.toggle(address) == self._toggles.get(address, 0)
-            answer = device.take(address & 15)
-            if isinstance(answer, bytes):
-                cycles += packet_cycles(len(answer))
-                self._arrived(answer, address, bulk_in.packet_size, in_step)
-            elif answer is Answer.STALL:
-                self._halted(address)
-        if self._outgoing and not self._held:
-            address = bulk_out.address
-            packet = bytes(self._outgoing[: bulk_out.packet_size])
-            in_step = device.toggle(address) == self._toggles.get(address, 0)
-            answer = device.out(address, packet)
-            if answer is Answer.ACK:
-                cycles += packet_cycles(len(packet))
-                self._toggles[address] = 1 - self._toggles.get(address, 0)
-                del self._outgoing[: len(packet)]
-                if not in_step:
-                    self.warn(f"data toggles of endpoint 0x{address:02x} disagree: the device drops the packet")
-            elif answer is Answer.STALL:
-                self._halted(address)
-        if cycles:
-            self._busy_until = self.clock.now + cycles
-            self.changed()
+            cycles += self._fetch(found.configuration.bulk_in)
+        if self._outgoing and (not self._opening or self._draining):
+            cycles += self._send(found.configuration.bulk_out)
+        return cycles
 
-    def _arrived(self, packet: bytes, address: int, size: int, in_step: bool) -> None:
-        if len(packet) > size:
-            self._error(f"a packet of {len(packet)} bytes on endpoint 0x{address:02x}, which is for {size}")
-            return
-        if not in_step:
-            self.warn(f"data toggles of endpoint 0x{address:02x} disagree: the host drops a packet")
-            return
+    def _in_step(self, address: int) -> bool:
+        """Whether host and device agree on the data PID that comes next."""
+        return self.device.toggle(address) == self._toggles.get(address, 0)
+
+    def _fetch(self, endpoint: EndpointFacts) -> int:
+        address = endpoint.address
+        in_step = self._in_step(address)
+        answer = self.device.take(address & 15)
+        if isinstance(answer, bytes):
+            if len(answer) > endpoint.packet_size:
+                size = endpoint.packet_size
+                self._error(f"a packet of {len(answer)} bytes on endpoint 0x{address:02x}, which is for {size}")
+            elif in_step:
+                self._arrived(answer, address, endpoint.packet_size)
+            else:
+                self.warn(f"data toggles of endpoint 0x{address:02x} disagree: the host drops a packet")
+            return packet_cycles(len(answer))
+        if answer is Answer.STALL:
+            self._halted(address)
+        return 0
+
+    def _arrived(self, packet: bytes, address: int, size: int) -> None:
         self._toggles[address] = 1 - self._toggles.get(address, 0)
         self._partial += packet
         if len(packet) < size or len(self._partial) >= _READ_SIZE:
@@ -348,100 +190,61 @@ class UsbHost:
             self._partial.clear()
             self.on_read()
 
+    def _send(self, endpoint: EndpointFacts) -> int:
+        address = endpoint.address
+        packet = bytes(self._outgoing[: endpoint.packet_size])
+        in_step = self._in_step(address)
+        answer = self.device.out(address, packet)
+        if answer is Answer.ACK:
+            self._toggles[address] = 1 - self._toggles.get(address, 0)
+            del self._outgoing[: len(packet)]
+            self._taken += len(packet)
+            if not in_step:
+                self.warn(f"data toggles of endpoint 0x{address:02x} disagree: the device drops the packet")
+            return packet_cycles(len(packet))
+        if answer is Answer.STALL:
+            self._halted(address)
+        return 0
+
     def _halted(self, address: int) -> None:
         if self._process is None and not self._queue:
             self.warn(f"endpoint 0x{address:02x} is halted (STALL): the host clears it")
             self.clear_halt(address)
 
-    def _at(self, time: int, callback: Callable[[], None]) -> Event:
-        return self.clock.at(time, callback, outside=True)
-
-    def _after(self, cycles: int, callback: Callable[[], None]) -> Event:
-        return self._at(self.clock.now + cycles, callback)
-
-    # --- processes: one at a time ---
-    def _enumerate(self, debounce: bool = True) -> Steps[None]:
-        self.frames_from = self.clock.now
-        description = yield from Enumeration(self).run(debounce)
-        self.enumerations += 1
-        self._toggles = {}
-        self.description = description
-
-    def _change_line(self, baud_rate: int | None, dtr: bool | None, opened: bool | None) -> Steps[None]:
-        assert self.description is not None
-        control = self.description.configuration.control_interface
-        if dtr is False:
-            yield from self._drain()
+    # --- settings ---
+    def _open(self, baud_rate: int | None, dtr: bool | None, opened: bool | None) -> Steps[None]:
         if baud_rate is not None and baud_rate != self._line.baud_rate:
             self._line.baud_rate = baud_rate
-            if (yield from transfer(self, request(0x21, 0x20, 0, control, 7), self._line.encode())) is None:
+            if (yield from transfer(self, request(0x21, 0x20, 0, self._interface, 7), self._line.encode())) is None:
                 raise HostError("SET_LINE_CODING was refused (STALL)")
-        if dtr is not None and dtr != self._dtr:
-            self._dtr = dtr
-            if (yield from transfer(self, request(0x21, 0x22, 3 if dtr else 0, control))) is None:
-                raise HostError("SET_CONTROL_LINE_STATE was refused (STALL)")
+        if dtr and not self._dtr:
+            yield from self._set_dtr(True)
         if opened is not None:
             self.opened = opened
-        if not self._queue:
-            self._held = False
+        self._opening -= 1
         self.changed()
 
-    def _drain(self) -> Steps[None]:
-        """Closing waits for what was written, and gives up on a device that does not take it."""
-        self._held = False
-        end = self.clock.now + _DRAIN
-        while self._outgoing and self.clock.now < end:
+    def _close(self, end: int, opened: bool | None) -> Steps[None]:
+        """Closing waits for what was written until then, and gives up on a device that does not take it."""
+        self._draining = True
+        latest = self.clock.now + _DRAIN
+        while self._taken < end and self.clock.now < latest:
             self.changed()
             yield Sleep(MILLISECOND // 4)
-        self._outgoing.clear()
+        self._draining = False
+        del self._outgoing[: max(end - self._taken, 0)]
+        if self._dtr:
+            yield from self._set_dtr(False)
+        if opened is not None:
+            self.opened = opened
+        self.changed()
 
-    def _enqueue(self, steps: Steps[None]) -> None:
-        self._queue.append(steps)
-        if self._process is None:
-            self._next()
+    def _set_dtr(self, on: bool) -> Steps[None]:
+        self._dtr = on
+        if (yield from transfer(self, request(0x21, 0x22, 3 if on else 0, self._interface))) is None:
+            raise HostError("SET_CONTROL_LINE_STATE was refused (STALL)")
 
-    def _start(self, steps: Steps[None]) -> None:
-        """The first step is done later, as is everything here: never within a call of the device or the user."""
-        self._process, self._waiting = steps, False
-        self._timer = self._at(max(self.clock.now + TURNAROUND, self._busy_until), self._begin)
-
-    def _begin(self) -> None:
-        self._timer = None
-        self._run(None)
-
-    def _run(self, answer: bool | None) -> None:
-        """Runs the process on to where it has to wait."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        self._waiting = False
-        process = self._process
-        if process is None:
-            return
-        try:
-            step = next(process) if answer is None else process.send(answer)
-        except StopIteration:
-            if self._process is process:
-                self._next()
-            return
-        except HostError as error:
-            self._process = None
-            self._error(str(error))
-            return
-        if self._process is not process:
-            return  # the device was taken away by what it did
-        if isinstance(step, Sleep):
-            self._timer = self._after(step.cycles, lambda: self._run(True))
-        else:
-            self._waiting = True
-            self._timer = self._at(step.deadline, lambda: self._run(False))
-
-    def _next(self) -> None:
-        self._process = None
-        if self._queue and not self.suspended:
-            self._start(self._queue.popleft())
-        else:
-            self.changed()
-
-    def _error(self, text: str) -> None:
-        self._fault(EmulatorFault("usb", f"the USB host does not accept the device: {text}"))
+    @property
+    def _interface(self) -> int:
+        assert self.description is not None
+        return self.description.configuration.control_interface
