@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import struct
 from collections.abc import Callable
 from typing import Any
@@ -258,6 +259,34 @@ def test_a_core_that_locks_up_is_reset(program: Callable[..., Any], bootloader: 
     assert machine.warnings[0].startswith("the core locked up and was reset: ")
     machine.reset()  # in the window after the second of the resets
     assert machine.bootloader_waits
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_whatever_is_started_the_board_lives(seed: int) -> None:
+    """BL1 starts what is no application, too: after a power failure, or what somebody else flashed."""
+    noise = random.Random(seed)
+    machine = Machine(bootloader="bl1", faults="deliver")
+    stack = 0x20040000 if seed % 2 else noise.getrandbits(32)
+    flash(machine, 0x10000, struct.pack("<2I", stack, 0x10101) + noise.randbytes(0x8000))
+    wait(machine, 1.2)
+    machine.unplug()
+    machine.plug()
+    wait(machine, 0.1)
+    machine.reset()
+    assert machine.bootloader_waits
+    assert ask(machine, b"N#") == b"\n\r"
+
+
+def test_without_a_bootloader_nothing_of_it_happens(program: Callable[..., Any]) -> None:
+    machine = Machine(program("hand_over").image)
+    assert (machine.time, machine.bootloader_active, machine.bootloader_waits) == (0.0, False, False)
+    machine.run()
+    assert found(machine)[:3] == [0x10000, 0, 5]  # RAM is zero
+    machine.reset()
+    machine.reset()
+    assert machine.has_application
+    assert not machine.bootloader_active
+    assert machine.memory.flash_read(0, 0x10000) == b"\xff" * 0x10000
 
 
 def test_errors() -> None:

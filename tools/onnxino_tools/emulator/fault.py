@@ -10,7 +10,7 @@ from onnxino.errors import OnnxinoError
 # CFSR: bit 0 IACCVIOL, 9 PRECISERR, 15 BFARVALID, 16 UNDEFINSTR, 17 INVSTATE, 19 NOCP, 24 UNALIGNED
 _STATUS = {
     "unmapped": 1 << 9 | 1 << 15, "bus": 1 << 9 | 1 << 15, "flash-write": 1 << 9 | 1 << 15, "alignment": 1 << 24,
-    "undefined": 1 << 16, "fpu-disabled": 1 << 19, "execute-never": 1, "jump": 1 << 8,
+    "undefined": 1 << 16, "fpu-disabled": 1 << 19, "execute-never": 1, "jump": 1 << 8, "breakpoint": 0,
 }  # fmt: skip
 REGISTER_NAMES = (*(f"r{i}" for i in range(13)), "sp", "lr", "pc", "xpsr")
 
