@@ -384,3 +384,23 @@ def test_closing_gives_up_on_old_data_and_keeps_what_is_written_later() -> None:
     bench.run(0.1)
     assert got == [b"new"]
     assert device.dtr
+
+
+def test_a_device_that_is_replaced_by_what_it_gets() -> None:
+    first, second = bootloader_port(), bootloader_port()
+    bench = connected(first)
+
+    def replace(data: bytes) -> None:
+        first.disconnect()
+        bench.host.attach(second)
+        second.connect()
+
+    got: list[bytes] = []
+    first.received, second.received = replace, got.append
+    bench.host.write(b"K#")
+    assert bench.run(1.0, lambda: bench.host.enumerations == 2)
+    bench.host.set_line(115200, True)
+    bench.host.write(b"hello")
+    bench.run(0.1)
+    assert got == [b"hello"]
+    assert bench.warnings == []

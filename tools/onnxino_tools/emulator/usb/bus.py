@@ -188,6 +188,9 @@ class UsbBus:
         if self._frame is None and self._connected.wants_frames:
             self._frame = self._after(MILLISECOND, self._start_of_frame)
 
+    def _begin(self) -> None:
+        """A device was configured."""
+
     def _pump(self, found: Description) -> int:
         """Transactions with a configured device; the cycles that they took, 0 where it was not ready."""
         raise NotImplementedError
@@ -210,6 +213,7 @@ class UsbBus:
         description = yield from Enumeration(self).run(debounce)
         self.enumerations += 1
         self.description = description
+        self._begin()
 
     def _enqueue(self, steps: Steps[None]) -> None:
         self._queue.append(steps)

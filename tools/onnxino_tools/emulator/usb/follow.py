@@ -54,13 +54,12 @@ class PortFollower:
         host = self._host
         if state.opened:
             host.set_line(state.baud_rate, state.dtr, True)
-        elif before.opened:
-            # Where the rate is another one, somebody came and went since: a touch at 1200 baud is as short.
-            other = state.baud_rate if state != LineState() and state.baud_rate != before.baud_rate else None
-            host.set_line(other, False, False)
-        elif state.baud_rate != before.baud_rate:  # somebody came and went since the last look
-            host.set_line(state.baud_rate, True, True)
-            host.set_line(dtr=False, opened=False)
+        else:
+            # Another rate than before: somebody came and went since the last look, as short as a touch at 1200 baud.
+            if state != LineState() and state.baud_rate != before.baud_rate:
+                host.set_line(state.baud_rate, True, True)
+            if before.opened or state.baud_rate != before.baud_rate:
+                host.set_line(dtr=False, opened=False)
 
     def send(self) -> None:
         """What the device sent."""

@@ -152,6 +152,9 @@ class UsbHost(UsbBus):
             raise LinkError("the board has no USB serial port now", "it is unplugged, or was reset and comes back soon")
 
     # --- data ---
+    def _begin(self) -> None:
+        self._toggles = {}
+
     def _pump(self, found: Description) -> int:
         """One bulk transaction in each direction."""
         cycles = 0
