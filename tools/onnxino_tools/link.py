@@ -61,7 +61,7 @@ class DeviceError(LinkError):
             self.status = status
             text = f"unknown status {status}"
         self.payload = payload
-        if self.status in (Status.MODEL_REFUSED, Status.RUN_FAILED) and len(payload) >= 8:
+        if self.status in (Status.MODEL_REFUSED, Status.RUN_FAILED, Status.FRAME_REFUSED) and len(payload) >= 8:
             code, where = struct.unpack_from("<iI", payload)
             text += f": {payload[8:].decode('utf-8', 'replace')} (code {code}, index {where})"
         super().__init__(f"{doing}: {text}", _HINTS.get(self.status))
