@@ -103,12 +103,12 @@ def _flash_until(ports: EmulatedPorts, moment: float, model: bytes) -> None:
     """Flashes until the power fails at `moment`; the program dies with it."""
     step = ports.step
 
-    def stepping(cycles: int) -> None:
+    def stepping(cycles: int, *, stop_at_data: bool = True) -> None:
         left = int((moment - ports.now()) * ports.machine.board.clock_hz)
         if left <= 0:
             ports.machine.unplug()
             raise KeyboardInterrupt
-        step(min(cycles, left))
+        step(min(cycles, left), stop_at_data=stop_at_data)
 
     ports.step = stepping  # type: ignore[method-assign]
     try:

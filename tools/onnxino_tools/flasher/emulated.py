@@ -56,20 +56,20 @@ class EmulatedPorts:
         """See Ports."""
         end = self._after(seconds)
         while (left := end - self.machine.scheduler.now) > 0:
-            self.step(left)
+            self.step(left, stop_at_data=False)
 
     def now(self) -> float:
         """See Ports."""
         return self.machine.scheduler.now / self.machine.board.clock_hz
 
-    def step(self, cycles: int) -> None:
+    def step(self, cycles: int, *, stop_at_data: bool = True) -> None:
         """Runs the board until it sends something, or for `cycles` at most."""
         from onnxino_tools.emulator.fault import EmulatorFault
 
         machine = self.machine
         end = machine.scheduler.now + cycles
         try:
-            if machine.run(until=lambda: machine.line.has_data, max_cycles=cycles) == "idle":
+            if machine.run(until=lambda: stop_at_data and machine.line.has_data, max_cycles=cycles) == "idle":
                 machine.skip(min(_IDLE_STEP, max(end - machine.scheduler.now, 0)))
         except EmulatorFault as fault:
             raise LinkError(f"the emulated board faulted: {fault.message}", fault.hint) from fault
