@@ -6,6 +6,7 @@ The core stands meanwhile: the bootloader is modelled by what it does (docs/emul
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Protocol
 
 from onnxino_tools.emulator.bootloader_flash import (
@@ -32,6 +33,7 @@ MAGIC = 0x07738135  # in RAM during the window: a reset that finds it was the se
 TOUCHED = 0xB0  # in GPREGRET: the application asks for the bootloader
 UPDATE = 0x5F27A93D  # at SETTINGS
 WINDOW = CLOCK_HZ // 2
+MICROSECOND = CLOCK_HZ // 1_000_000
 
 
 class Owner(Protocol):
@@ -147,10 +149,14 @@ class Bootloader:
             elif isinstance(action, FlashWrite):
                 self._write(action.address, action.data, action.erase, self._work)
             else:
-                self._owner.bootloader_usb(False)
                 self.staying = False
-                if isinstance(action, Restart):
-                    self._owner.restart()
+                self._bus.scheduler.after(MICROSECOND, partial(self._leave, isinstance(action, Restart)))
+
+    def _leave(self, restart: bool) -> None:
+        """After the packet that brought the command was acknowledged."""
+        self._owner.bootloader_usb(False)
+        if restart:
+            self._owner.restart()
 
     # --- flash, with the time that it takes ---
     def _write(self, address: int, data: bytes, erase: int, then: Callable[[], None]) -> None:
