@@ -72,6 +72,7 @@ class Pipeline:
         self._clock = 0.0  # seconds as the transport counts them: the emulator's are not ours
         self._heard = 0.0  # when the last answer came
         self._longest = 0.0  # seconds that an inference took
+        self._usual = 0.0  # the shortest of them, 0: none yet
         self._open: dict[int, _Request] = {}
         self._writes: dict[int, _Request] = {}
 
@@ -156,7 +157,8 @@ class Pipeline:
         for data in job.inputs:
             crc = zlib.crc32(data, crc)
         flags = InferFlag.CHECK | (InferFlag.HASHES if job.hashes else 0)
-        return self._send(Command.INFER, struct.pack("<B3xI", flags, crc))
+        wait = min(max(RESEND, 1.5 * self._usual), RESEND_MOST)  # its answer cannot come sooner
+        return self._send(Command.INFER, struct.pack("<B3xI", flags, crc), wait)
 
     def _await_infer(self, infer: _Request, following: _Writing | None) -> bytes | None:
         """The answer's payload; None when the device does not hold the input. Writes the next input meanwhile."""
@@ -176,11 +178,13 @@ class Pipeline:
                 infer = self._again_later(infer)
                 continue
             break
-        self._longest = max(self._longest, self._clock - start)
+        took = self._clock - start
+        self._longest = max(self._longest, took)
         if answer.status in (Status.INPUT_INCOMPLETE, Status.INPUT_DIFFERS):
             return None
         if answer.status != Status.OK:
             raise DeviceError("waiting for the inference", answer.status, answer.payload)
+        self._usual = min(self._usual or took, took)
         if len(answer.payload) < 12:
             raise LinkError(f"the device's answer about the inference has {len(answer.payload)} bytes, too few")
         return answer.payload
@@ -217,11 +221,12 @@ class Pipeline:
 
     # ------------------------------------------------------------------ requests under way
 
-    def _send(self, command: Command, payload: bytes) -> _Request:
+    def _send(self, command: Command, payload: bytes, wait: float = 0.0) -> _Request:
+        wait = wait or RESEND
         frame = self.link.new_frame(command, payload)
         if not self._open:
             self._heard = self._clock
-        request = _Request(frame, self._clock + RESEND, RESEND)
+        request = _Request(frame, self._clock + wait, wait)
         self._open[frame.sequence] = request
         self.link.transport.write(frame.encode())
         return request
