@@ -77,6 +77,18 @@ def test_enumeration(board: Board) -> None:
     board.echo()
 
 
+@pytest.mark.parametrize("count", ["python", "off"])
+def test_other_ways_of_counting(image: bytes, count: str) -> None:
+    board = Board(image, count=count)
+    board.enumerate()
+    board.echo(5)
+    board.machine.reset()
+    board.run(0.01)
+    board.enumerate()
+    board.echo(5)
+    assert board.machine.warnings == []
+
+
 def test_data_both_ways(board: Board) -> None:
     cpu, now = time.process_time(), board.machine.time
     board.echo(100)
