@@ -6,6 +6,7 @@ import random
 import struct
 import zlib
 from collections.abc import Callable
+from functools import reduce
 
 import pytest
 
@@ -90,10 +91,8 @@ def test_a_line_that_does_everything_wrong(device: FakeDevice, link: DeviceLink)
         return lambda data: change(data) if rng.random() < 0.02 else data
 
     for direction in ("to_device", "to_host"):
-        fault: Callable[[bytes], bytes] = lambda data: data
-        for change in FAULTS.values():
-            fault = (lambda a, b: lambda data: b(a(data)))(fault, wreck(change))
-        setattr(device, direction, fault)
+        faults = [wreck(change) for change in FAULTS.values()]
+        setattr(device, direction, lambda data, faults=faults: reduce(lambda x, f: f(x), faults, data))
     assert outputs(link, JOBS * 5) == OUTPUTS * 5
 
 
@@ -143,12 +142,11 @@ def test_busy(device: FakeDevice, link: DeviceLink) -> None:
 
 
 def test_silence_is_reported(device: FakeDevice, link: DeviceLink) -> None:
-    got: list[bytes] = []
+    results = link.infer_many(JOBS, [SIZE])
+    assert next(results).output == OUTPUTS[0]
+    device.silent = True
     with pytest.raises(LinkError, match=r"does not answer any more, for 0\.5 s"):
-        for result in link.infer_many(JOBS, [SIZE]):
-            got.append(result.output)
-            device.silent = True
-    assert got == OUTPUTS[:1]
+        next(results)
 
 
 def test_errors_are_passed_on(device: FakeDevice, link: DeviceLink) -> None:

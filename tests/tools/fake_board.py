@@ -95,7 +95,7 @@ class FakeBoard:
     def write(self, action: FlashWrite) -> None:
         self.before_write(len(self.writes))
         self.writes.append((action.address, len(action.data)))
-        assert 0x10000 <= action.address
+        assert action.address >= 0x10000
         assert action.address + len(action.data) <= 0xE0000
         for at in range(action.address, action.address + action.erase):
             self.flash[at] = 0xFF

@@ -13,7 +13,7 @@ from onnxino_tools.boards import ConnectedBoard
 from onnxino_tools.build import firmware_image
 from onnxino_tools.flasher import FlashResult, flash, plan
 from onnxino_tools.flasher.sam_ba import PAGE, REGION, SamBa, crc16
-from tests.tools.fake_board import CHIP, Cut, FakeBoard, FakePorts
+from tests.tools.fake_board import Cut, FakeBoard, FakePorts
 from tests.tools.models import tiny_model
 
 IMAGE = firmware_image()
@@ -147,7 +147,7 @@ def test_an_application_that_does_not_react(ids: bool) -> None:
     board = FakeBoard(1, old_image())
     board.touches = False
     board.start()
-    with pytest.raises(LinkError, match="bootloader of the board at .* did not answer within 10 s") as error:
+    with pytest.raises(LinkError, match=r"bootloader of the board at .* did not answer within 10 s") as error:
         run(board, IMAGE, ids=ids)
     assert "reset button twice" in str(error.value.hint)
 

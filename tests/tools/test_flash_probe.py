@@ -13,7 +13,7 @@ from onnxino_tools.build import firmware_image
 from onnxino_tools.flasher import flash
 from tests.tools.models import tiny_model
 
-FAKE = '''
+FAKE = """
 import json, os, sys
 from pathlib import Path
 
@@ -38,7 +38,7 @@ else:
     with flash.open("rb") as file:
         file.seek(int(address, 16))
         Path(name).write_bytes(file.read(int(size))[{skip}:])
-'''
+"""
 
 
 @pytest.fixture

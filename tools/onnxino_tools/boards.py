@@ -71,7 +71,9 @@ def not_found_hint() -> str:
         f"plug it in with a cable that carries data. If its LED is on and it is not found: {DOUBLE_TAP}, then try again"
     )
     if os.name == "posix" and os.uname().sysname == "Linux":
-        text += ". onnxino boards --udev-rule shows the rule that gives everybody access. Without a board: --port emulator"
+        text += (
+            ". onnxino boards --udev-rule shows the rule that gives everybody access. Without a board: --port emulator"
+        )
     else:
         text += ". Without a board: --port emulator"
     return text
@@ -88,7 +90,8 @@ def _comports() -> list[Any]:
 
         return list(list_ports.comports())
     except ImportError as error:  # a Python without termios
-        raise LinkError(f"this Python cannot list serial ports: {error}", "socket://HOST:PORT and emulator work") from error
+        text = f"this Python cannot list serial ports: {error}"
+        raise LinkError(text, "socket://HOST:PORT and emulator work") from error
 
 
 def _natural(name: str) -> list[Any]:

@@ -125,9 +125,7 @@ class Connection:
         if self._device_id is not None and found != self._device_id:
             raise _OtherDeviceError(f"another board answers now: chip {found}, it was {self._device_id}")
         if self.model is not None and not link.has_model(self.model):
-            raise _OtherDeviceError(
-                "the board is back, but holds another model now", "start again: it is loaded then"
-            )
+            raise _OtherDeviceError("the board is back, but holds another model now", "start again: it is loaded then")
 
     def close(self) -> None:
         """Frees the port."""

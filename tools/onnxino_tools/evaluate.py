@@ -205,7 +205,9 @@ class Evaluator:
         self.options = options or Options()
         labels, classes = match_classes(session.model, data)
         self.result = Evaluation(len(data), classes, labels, session.model.name, data.source)
-        self.result.layers = [f"{operator.name} ({kernel_name(operator.kernel)})" for operator in session.model.operators]
+        self.result.layers = [
+            f"{operator.name} ({kernel_name(operator.kernel)})" for operator in session.model.operators
+        ]
         self._expected: deque[_Expected] = deque()
 
     def run(self, device: DeviceLink | Connection, progress: Callable[[int], None]) -> Evaluation:
@@ -260,7 +262,11 @@ class Evaluator:
             reference = joined(self.session.backend.run(device))
             for i in range(len(arrays)):
                 number = begin + i
-                hashes = reference_hashes(self.session, [part[i : i + 1] for part in device]) if _due(number, every) else None
+                hashes = (
+                    reference_hashes(self.session, [part[i : i + 1] for part in device])
+                    if _due(number, every)
+                    else None
+                )
                 self._expected.append(_Expected(arrays[i], reference[i].tobytes(), hashes))
                 inputs = [part[i].tobytes() for part in device]
                 for run in range(repeat):

@@ -35,7 +35,7 @@ def selftest(link: DeviceLink, progress: Progress | None = None) -> dict[str, ob
 
     The device's own model is put back at the end, also when something fails in between.
     """
-    report = progress or (lambda what, done, total: None)
+    report = progress or _silent
     hello = link.hello()
     models = selftest_models()
     own = _own_model(link, hello)
@@ -63,6 +63,10 @@ def selftest(link: DeviceLink, progress: Progress | None = None) -> dict[str, ob
         "faults": {"since_power_on": count, "last": None if fault is None else asdict(fault)},
         "ok": all(result["ok"] for result in results),
     }
+
+
+def _silent(what: str, done: int, total: int) -> None:
+    """No progress is wanted."""
 
 
 def board_mark(device_id: str) -> str:
@@ -128,7 +132,11 @@ def _run(link: DeviceLink, model: SelftestModel, progress: Callable[[int], None]
             int((np.frombuffer(answer.output, np.uint8) != expected).sum())
             for answer, expected in zip(answers, reference, strict=True)
         )
-        wrong = sum(a != b for answer, own in zip(answers, hashes, strict=True) for a, b in zip(answer.hashes or [], own, strict=True))
+        wrong = sum(
+            a != b
+            for answer, own in zip(answers, hashes, strict=True)
+            for a, b in zip(answer.hashes or [], own, strict=True)
+        )
         return {
             "name": model.name,
             "sha256": hashlib.sha256(model.content).hexdigest(),

@@ -96,7 +96,9 @@ def _layers_graph() -> Any:
 def _numbers(*shape: int) -> NDArray[np.float32]:
     """Repeatable numbers of about unit variance, from integer arithmetic: the same on every computer and version."""
     count = int(np.prod(shape))
-    state = (np.arange(count, dtype=np.uint64) + np.uint64(7919 * len(shape) + shape[0])) * np.uint64(6364136223846793005)
+    state = (np.arange(count, dtype=np.uint64) + np.uint64(7919 * len(shape) + shape[0])) * np.uint64(
+        6364136223846793005
+    )
     state ^= state >> np.uint64(29)
     state *= np.uint64(0xBF58476D1CE4E5B9)
     uniform = (state >> np.uint64(40)).astype(np.float32) / np.float32(1 << 24)

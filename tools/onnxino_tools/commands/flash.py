@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from argparse import Namespace
 
     from onnxino_tools.flasher import FlashResult
+    from onnxino_tools.flasher.ports import Ports
 
 _STEPS = {
     "connect": "looking for the board",
@@ -69,7 +70,11 @@ def run(args: Namespace) -> int:
             interrupt.check()
             shown(step, done, total)
 
-        options = {"method": args.method, "verify": args.verify, "progress": progress}
+        def write(port: str | None, ports: Ports | None) -> FlashResult:
+            return flash(
+                image, model, port=port, method=args.method, verify=args.verify, progress=progress, ports=ports
+            )
+
         if args.port == "emulator":
             from pathlib import Path
 
@@ -79,9 +84,9 @@ def run(args: Namespace) -> int:
             from onnxino_tools.flasher.emulated import EmulatedPorts
 
             with EmulatedPorts(args.bootloader, None if args.state is None else Path(args.state)) as ports:
-                result = flash(image, model, ports=ports, **options)
+                result = write(None, ports)
         else:
-            result = flash(image, model, port=args.port, **options)
+            result = write(args.port, None)
     if args.json:
         ui.out_json(result.as_json())
     else:

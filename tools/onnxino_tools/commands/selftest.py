@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: arguments.Parser) -> None:
     parser.add_argument(
-        "--port", metavar="PORT", help="serial port, socket://HOST:PORT, or emulator (default: the only board connected)"
+        "--port", metavar="PORT", help="serial port, URL of pyserial, or emulator (default: the only board connected)"
     )
     parser.add_argument("-o", "--output", metavar="FILE", help="where the result goes (default: onnxino-selftest.json)")
     arguments.add_json(parser)
@@ -73,7 +73,8 @@ def report(result: dict[str, Any]) -> list[str]:
         lines += [f"{model['name']}: {median:.2f} ms, {wrong}", *ui.table(rows, right=range(1, 4)), ""]
     lines.append("memory, cycles for a word")
     lines += ui.table(
-        [(m["memory"], f"{m['words']:,} words", f"{m['cycles'] / m['words']:.2f}") for m in result["memory"]], right=[1, 2]
+        [(m["memory"], f"{m['words']:,} words", f"{m['cycles'] / m['words']:.2f}") for m in result["memory"]],
+        right=[1, 2],
     )
     return lines
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: arguments.Parser) -> None:
     parser.add_argument(
-        "--port", metavar="PORT", help="serial port, socket://HOST:PORT, or emulator (default: the only board connected)"
+        "--port", metavar="PORT", help="serial port, URL of pyserial, or emulator (default: the only board connected)"
     )
     parser.add_argument(
         "--model", required=True, metavar="M.oxm", help="model file (.oxm, or .onnx to convert on the fly)"
@@ -43,7 +43,11 @@ def add_arguments(parser: arguments.Parser) -> None:
         help="compare every operator's output with the reference, by checksum, for one image in N",
     )
     group.add_argument(
-        "--repeat", type=arguments.positive, default=1, metavar="N", help="run each image N times: equal bytes each time"
+        "--repeat",
+        type=arguments.positive,
+        default=1,
+        metavar="N",
+        help="run each image N times: equal bytes each time",
     )
     parser.add_argument("--layers", action="store_true", help="show the CPU cycles of each operator")
     parser.add_argument(
@@ -136,7 +140,9 @@ def measure(
 
 def _say_what_differs(result: Evaluation) -> int:
     if result.layers_different:
-        ui.error(f"operator {result.first_different} gives other bytes than the reference", "onnxino verify compares all")
+        ui.error(
+            f"operator {result.first_different} gives other bytes than the reference", "onnxino verify compares all"
+        )
     if result.repeats_different:
         ui.error(f"{ui.counted(result.repeats_different, 'repetition')} gave other bytes than the first run")
     if result.bytes_different:
@@ -165,7 +171,9 @@ def report(result: Evaluation, emulated: bool) -> list[str]:
         source = "estimated by the emulator at 64 MHz" if emulated else "measured by the device"
         rows.append(("latency", f"{median:.2f} ms median, {p95:.2f} ms 95th percentile ({source})"))
     if result.layers_compared:
-        rows.append(("operators", f"{result.layers_compared:,} outputs compared, {result.layers_different:,} different"))
+        rows.append(
+            ("operators", f"{result.layers_compared:,} outputs compared, {result.layers_different:,} different")
+        )
     if result.repeats:
         rows.append(("repetitions", f"{result.repeats:,}, {result.repeats_different:,} different"))
     rows.append(("link errors", f"{result.link_errors:,} recovered"))

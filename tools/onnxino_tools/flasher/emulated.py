@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from onnxino_tools.emulator.machine import Machine
+    from onnxino_tools.emulator.usb.host import UsbHost
 
 PORT = "emulator"
 _IDLE_STEP = 64_000  # cycles (1 ms) that pass at a time while the board waits
@@ -30,11 +31,14 @@ class EmulatedPorts:
             from onnxino_tools.emulator import Machine
 
             machine = Machine(bootloader=bootloader, usb=True, flash_state=state, faults="deliver")
+        if machine.usb is None:
+            raise LinkError("this emulated board is not plugged into USB")
         self.machine = machine
+        self.usb: UsbHost = machine.usb
 
     def boards(self) -> list[ConnectedBoard]:
         """See Ports."""
-        usb = self.machine.usb
+        usb = self.usb
         if not usb.configured:
             return []
         mode = {APPLICATION: "application", BOOTLOADER: "bootloader"}.get(usb.product_id or 0, "unknown")
@@ -46,7 +50,7 @@ class EmulatedPorts:
 
     def touch(self, port: str) -> None:
         """See Ports."""
-        usb = self.machine.usb
+        usb = self.usb
         usb.set_line(115200, dtr=True)
         usb.set_line(TOUCH_BAUD_RATE, dtr=True)
         usb.set_line(dtr=False)
@@ -97,7 +101,7 @@ class EmulatedPort:
 
     def __init__(self, ports: EmulatedPorts) -> None:
         self._ports = ports
-        self._usb = ports.machine.usb
+        self._usb = ports.usb
         self._line = ports.machine.line
         self._usb.set_line(BAUD_RATE, dtr=True)
         self._enumeration = self._usb.enumerations

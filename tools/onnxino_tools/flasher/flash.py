@@ -97,7 +97,7 @@ def flash(
     content = read_content(image, model)
     if content.image is None and content.model is None:
         content = with_own_firmware(content)
-    report = progress or (lambda step, done, total: None)
+    report = progress or _silent
     if method == "pyocd":
         from onnxino_tools.flasher.probe import flash_by_probe
 
@@ -106,6 +106,10 @@ def flash(
         result = Flasher(ports or SystemPorts(), content, verify, report, wait).run(port, method)
     result.seconds = time.monotonic() - started
     return result
+
+
+def _silent(step: str, done: int, total: int) -> None:
+    """No progress is wanted."""
 
 
 def with_own_firmware(content: Content) -> Content:
@@ -218,7 +222,7 @@ class Flasher:
         if self.content.model is not None:
             changes = any(offset >= plan.MODEL_OFFSET for offset in different)
             result.model = "written" if changes or result.model == "written" else "unchanged"
-        number = len(different | ({0} if image_changes else set()))
+        number = len(different) + (image_changes and 0 not in different)
         done: set[int] = set()
         for write in plan.writes(wanted, different, image_end):
             self._write(boot, write, wanted)

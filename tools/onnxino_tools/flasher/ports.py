@@ -89,4 +89,3 @@ class SystemPorts:
 def same_port(a: str, b: str) -> bool:
     """Whether two names are one port: /dev/serial/by-id/... is a link."""
     return a == b or ("://" not in a and os.path.realpath(a) == os.path.realpath(b))
-

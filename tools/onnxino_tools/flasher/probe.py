@@ -1,6 +1,6 @@
 """Flashing with a debug probe (SWD) by pyocd, for boards without a working bootloader or USB.
 
-Two things are ruled out, because they delete the bootloader: a chip erase, and pyocd's automatic unlock of a locked chip,
+Two things are ruled out, because they delete the bootloader: a chip erase, and the automatic unlock of a locked chip,
 which is one. Only the sectors of the image and the model are erased.
 """
 

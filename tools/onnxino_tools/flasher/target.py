@@ -145,9 +145,7 @@ class Target:
                 f"the bootloader of the board at {self.port} did not answer within {self.wait:g} s{reason}",
                 f"{DOUBLE_TAP}, then try again",
             )
-        return LinkError(
-            f"the board at {self.port} did not come back within {self.wait:g} s", not_found_hint()
-        )
+        return LinkError(f"the board at {self.port} did not come back within {self.wait:g} s", not_found_hint())
 
     def start_application(self, boot: SamBa) -> tuple[DeviceLink, Hello]:
         """Ends the bootloader and waits for the firmware's hello. Closes `boot`. Raises LinkError."""
