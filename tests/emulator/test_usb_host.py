@@ -203,7 +203,11 @@ def test_another_device_on_the_same_cable() -> None:
 
 def test_a_device_that_leaves_while_it_gets_data() -> None:
     device = bootloader_port()
-    device.received = lambda data: device.disconnect()
+
+    def leave(data: bytes) -> None:
+        device.disconnect()
+
+    device.received = leave
     bench = connected(device)
     bench.host.write(bytes(1000))
     bench.run(0.1)
