@@ -34,6 +34,7 @@ def device() -> FakeDevice:
 @pytest.fixture
 def link(device: FakeDevice, monkeypatch: pytest.MonkeyPatch) -> DeviceLink:
     monkeypatch.setattr(pipeline, "RESEND", 0.02)
+    monkeypatch.setattr(pipeline, "RESEND_FIRST", 0.02)
     monkeypatch.setattr(pipeline, "SOON", 0.002)
     monkeypatch.setattr(pipeline, "GIVE_UP", 0.5)
     monkeypatch.setattr(pipeline, "FIRST", 0.5)

@@ -17,6 +17,7 @@ from onnxino_tools.link import DATA, DeviceError, DeviceLink, InferResult
 from onnxino_tools.protocol import MAX_WINDOW, REPLY, Command, Frame, Hello, InferFlag, Status, Transport
 
 RESEND = 0.4  # seconds until a request is sent again; a round trip takes milliseconds
+RESEND_FIRST = 1.2  # while the first inference runs: nothing is known of the device's speed
 RESEND_MOST = 2.0  # each further time takes twice as long, up to this
 SOON = 0.05  # after the device or the host received garbage
 GIVE_UP = 5.0  # seconds without any answer, beyond the time that an inference takes
@@ -130,8 +131,9 @@ class Pipeline:
             self._look()
             self._take_writes(writing)
 
-    def _send_piece(self, writing: _Writing) -> None:
-        request = self._send(Command.INPUT_WRITE, writing.pieces[writing.next])
+    def _send_piece(self, writing: _Writing, *, busy: bool = False) -> None:
+        wait = self._computing() if busy else RESEND
+        request = self._send(Command.INPUT_WRITE, writing.pieces[writing.next], wait)
         self._writes[request.frame.sequence] = request
         writing.next += 1
 
@@ -157,8 +159,11 @@ class Pipeline:
         for data in job.inputs:
             crc = zlib.crc32(data, crc)
         flags = InferFlag.CHECK | (InferFlag.HASHES if job.hashes else 0)
-        wait = min(max(RESEND, 1.5 * self._usual), RESEND_MOST)  # its answer cannot come sooner
-        return self._send(Command.INFER, struct.pack("<B3xI", flags, crc), wait)
+        return self._send(Command.INFER, struct.pack("<B3xI", flags, crc), self._computing())
+
+    def _computing(self) -> float:
+        """Seconds until a request is sent again while an inference runs: the device may not answer sooner."""
+        return min(max(RESEND, 1.5 * self._usual if self._usual else RESEND_FIRST), RESEND_MOST)
 
     def _await_infer(self, infer: _Request, following: _Writing | None) -> bytes | None:
         """The answer's payload; None when the device does not hold the input. Writes the next input meanwhile."""
@@ -168,7 +173,7 @@ class Pipeline:
             while infer.answer is None:
                 if following is not None and not following.failed:
                     while len(self._writes) < self.window - 1 and following.next < len(following.pieces):
-                        self._send_piece(following)
+                        self._send_piece(following, busy=True)
                         self.overlapped += 1
                 self._look(limit)
                 if following is not None:
