@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from onnxino.errors import InputError, LinkError
+from onnxino_tools import ui
 from onnxino_tools.flasher import plan
 from onnxino_tools.flasher.content import Content, Source, read_content
 from onnxino_tools.flasher.ports import Ports, SystemPorts
@@ -94,7 +95,8 @@ def flash(
     if method not in (None, *METHODS):
         raise InputError(f"there is no method '{method}'", f"known: {', '.join(METHODS)}")
     started = time.monotonic()
-    content = read_content(image, model)
+    with ui.silence():
+        content = read_content(image, model)
     if content.image is None and content.model is None:
         content = with_own_firmware(content)
     report = progress or _silent
