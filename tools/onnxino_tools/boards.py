@@ -22,7 +22,7 @@ UDEV_RULE = (
     'SUBSYSTEM=="tty", ATTRS{idVendor}=="2341", MODE="0666", ENV{ID_MM_DEVICE_IGNORE}="1"\n'
     'SUBSYSTEM=="usb", ATTRS{idVendor}=="2341", MODE="0666"'
 )
-DOUBLE_TAP = "press its reset button twice within half a second: the yellow LED fades in and out"
+DOUBLE_TAP = "press its reset button twice within half a second: the orange LED fades in and out"
 
 
 @dataclass(frozen=True)

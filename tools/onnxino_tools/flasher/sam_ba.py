@@ -63,7 +63,7 @@ class SamBa:
         if not self.greet():
             raise BootloaderError(
                 f"no bootloader answers at {self.transport.name}",
-                "press the board's reset button twice, quickly: the yellow LED then fades in and out",
+                "press the board's reset button twice, quickly: the orange LED then fades in and out",
             )
         self.transport.write(b"I#")
         chip = self._read_until(b"\r", self.timeout)
