@@ -150,7 +150,8 @@ def opening_error(port: str, error: BaseException) -> LinkError:
     code = getattr(error, "errno", None)
     lower = text.lower()
     if "://" in port:
-        return LinkError(f"cannot connect to {port}: {text}", "is the emulator running there (onnxino emulate --tcp)?")
+        hint = "is the emulator running there (onnxino emulate --tcp)?"
+        return PortMissingError(f"cannot connect to {port}: {text}", hint)
     if code == errno.ENOENT or "filenotfounderror" in lower:
         return PortMissingError(f"there is no serial port {port}", _ports_hint())
     # On Windows a busy port answers with "access denied".
