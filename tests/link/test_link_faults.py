@@ -30,7 +30,7 @@ from onnxino_tools.examples import example
 from onnxino_tools.flasher.emulated import EmulatedPorts
 from onnxino_tools.link import DeviceLink
 
-FAULTS = int(os.environ.get("ONNXINO_LINK_FAULTS", "20"))  # of each kind
+FAULTS = int(os.environ.get("ONNXINO_LINK_FAULTS", "15"))  # of each kind
 RECOVERY = 2.0  # seconds of the board's time
 # An image takes about 840 bytes to the device and 60 from it: a fault for every other image.
 RATES = {TO_DEVICE: 1 / 3400, FROM_DEVICE: 1 / 240}

@@ -19,6 +19,7 @@ from tests.tools.models import tiny_model
 pytest.importorskip("unicorn")
 
 from onnxino_tools.emulator import Machine
+from onnxino_tools.emulator.link_faults import LinkFaults
 from onnxino_tools.flasher.emulated import EmulatedPorts
 
 IMAGE = firmware_image()
@@ -145,3 +146,29 @@ def test_errors_of_the_command(onnxino: Command, argv: list[str], code: int, mes
     found, out, err = onnxino("flash", *argv)
     assert (found, out) == (code, "")
     assert message in err
+
+
+@pytest.mark.parametrize("bootloader", ["bl1", "bl2"])
+@pytest.mark.parametrize("spec", ["to-device.unplug=@20+@30000+@60001:700ms", "from-device.unplug=@300+@601:300ms"])
+def test_unplugged_while_it_is_written(bootloader: str, spec: str) -> None:
+    """It is finished in the same call when the board comes back."""
+    machine = Machine(bootloader=bootloader, usb=True, link_faults=LinkFaults.parse(spec), faults="deliver")
+    with EmulatedPorts(machine=machine) as ports:
+        kept = outside(machine)
+        result = flash(IMAGE, MODEL, ports=ports)
+        assert result.resumed >= spec.count("@") - 1  # the first may strike before anything is written
+        assert flash_of(machine, 0x10000, len(IMAGE)) == IMAGE
+        assert flash_of(machine, 0x40000, len(MODEL)) == MODEL
+        assert outside(machine) == kept
+
+
+@pytest.mark.parametrize("operation", [0, 1, 5, 700, 5000, 17000])
+def test_power_that_fails_in_a_flash_operation(operation: int) -> None:
+    spec = f"seed={operation},brownout=@{operation}:400ms"
+    machine = Machine(bootloader="bl2", usb=True, link_faults=LinkFaults.parse(spec), faults="deliver")
+    with EmulatedPorts(machine=machine) as ports:
+        result = flash(IMAGE, MODEL, ports=ports)
+        assert result.resumed <= 1
+        assert flash_of(machine, 0x10000, len(IMAGE)) == IMAGE
+        assert result.hello is not None
+        assert result.hello.model_valid
