@@ -73,7 +73,7 @@ class Pipeline:
         self._clock = 0.0  # seconds as the transport counts them: the emulator's are not ours
         self._heard = 0.0  # when the last answer came
         self._longest = 0.0  # seconds that an inference took
-        self._usual = 0.0  # the shortest of them, 0: none yet
+        self._usual = 0.0  # seconds that the last one took, as far as is known; 0: none yet
         self._open: dict[int, _Request] = {}
         self._writes: dict[int, _Request] = {}
 
@@ -189,7 +189,8 @@ class Pipeline:
             return None
         if answer.status != Status.OK:
             raise DeviceError("waiting for the inference", answer.status, answer.payload)
-        self._usual = min(self._usual or took, took)
+        # How long an answer takes is known only where the request was sent once; else the next one gets more time.
+        self._usual = took if infer.sent == 1 else max(self._usual, infer.wait)
         if len(answer.payload) < 12:
             raise LinkError(f"the device's answer about the inference has {len(answer.payload)} bytes, too few")
         return answer.payload
