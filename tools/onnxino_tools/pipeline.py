@@ -18,6 +18,7 @@ from onnxino_tools.protocol import MAX_WINDOW, REPLY, Command, Frame, Hello, Inf
 
 RESEND = 0.4  # seconds until a request is sent again; a round trip takes milliseconds
 RESEND_FIRST = 1.2  # while the first inference runs: nothing is known of the device's speed
+MORE_TIME = 0.8  # seconds that an inference is taken to last at most while its requests had to be repeated
 RESEND_MOST = 2.0  # each further time takes twice as long, up to this
 SOON = 0.05  # after the device or the host received garbage
 GIVE_UP = 5.0  # seconds without any answer, beyond the time that an inference takes
@@ -190,7 +191,7 @@ class Pipeline:
         if answer.status != Status.OK:
             raise DeviceError("waiting for the inference", answer.status, answer.payload)
         # How long an answer takes is known only where the request was sent once; else the next one gets more time.
-        self._usual = took if infer.sent == 1 else max(self._usual, infer.wait)
+        self._usual = took if infer.sent == 1 else max(self._usual, min(infer.wait, MORE_TIME))
         if len(answer.payload) < 12:
             raise LinkError(f"the device's answer about the inference has {len(answer.payload)} bytes, too few")
         return answer.payload
