@@ -75,6 +75,7 @@ class Pipeline:
         self._heard = 0.0  # when the last answer came
         self._longest = 0.0  # seconds that an inference took
         self._usual = 0.0  # seconds that the last one took, as far as is known; 0: none yet
+        self._device = 0.0  # seconds that it took by the device's own clock
         self._open: dict[int, _Request] = {}
         self._writes: dict[int, _Request] = {}
 
@@ -164,7 +165,9 @@ class Pipeline:
 
     def _computing(self) -> float:
         """Seconds until a request is sent again while an inference runs: the device may not answer sooner."""
-        return min(max(RESEND, 1.5 * self._usual if self._usual else RESEND_FIRST), RESEND_MOST)
+        # Not much longer than the device itself says that it computes: a computer that was busy takes any time.
+        most = max(RESEND_FIRST, 1.5 * self._device)
+        return min(max(RESEND, 1.5 * self._usual if self._usual else RESEND_FIRST), most, RESEND_MOST)
 
     def _await_infer(self, infer: _Request, following: _Writing | None) -> bytes | None:
         """The answer's payload; None when the device does not hold the input. Writes the next input meanwhile."""
@@ -194,6 +197,7 @@ class Pipeline:
         self._usual = took if infer.sent == 1 else max(self._usual, min(infer.wait, MORE_TIME))
         if len(answer.payload) < 12:
             raise LinkError(f"the device's answer about the inference has {len(answer.payload)} bytes, too few")
+        self._device = struct.unpack_from("<I", answer.payload, 8)[0] / 1e6
         return answer.payload
 
     def _again_later(self, request: _Request) -> _Request:
