@@ -62,6 +62,11 @@ def _session(model: ModelProto, precise: bool, optimize: bool = True, save: Path
     return ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
 
 
+def open_as_written(model: ModelProto) -> Any:
+    """A session of a model in which nothing is optimized. Raises what ONNX Runtime does."""
+    return _session(model, precise=False, optimize=False)
+
+
 def host_saturates() -> bool:
     """Whether ONNX Runtime's u8*s8 kernels saturate on this machine (x86-64 with AVX2 but without VNNI).
 

@@ -16,7 +16,7 @@ from onnxino_tools.verify.compare import (
 from onnxino_tools.verify.oracle import Oracle
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -96,7 +96,7 @@ def verify(
     with InferenceSession(oxm, backend="numpy") as reference:
         outputs = reference.run(oracle.output_names, feeds)
         if operators:
-            batches = [(reference.to_device(feed), oracle.run_inside(feed)) for feed in single]
+            batches = _batches(reference, oracle, single, note)
             report.operators, report.not_located = compare_operators(model, oracle, batches)
         for name in backends:
             with InferenceSession(oxm, backend=name) as session:
@@ -106,6 +106,15 @@ def verify(
                     report.backends[name].first_different = _blame(model, reference, session, single, outputs, results)
             saved |= {f"{name}/{k}": array for k, array in zip(oracle.output_names, results, strict=True)}
     return report, saved
+
+
+def _batches(
+    reference: InferenceSession, oracle: Oracle, single: list[Feeds], note: Callable[[str, int, int], None]
+) -> Iterator[tuple[list[NDArray[Any]], dict[str, NDArray[Any]]]]:
+    """One input after the other, as a device takes it, and every tensor inside ONNX Runtime: too many to keep."""
+    for i, feed in enumerate(single):
+        yield reference.to_device(feed), oracle.run_inside(feed)
+        note("operators", i + 1, len(single))
 
 
 def _silent(what: str, done: int, total: int) -> None:

@@ -1,0 +1,161 @@
+"""Parts of an ONNX model that ONNX Runtime runs on their own: what it makes of the values that an operator was fed.
+
+Where ONNX Runtime's rewritten graph holds no tensor of the model's (float32 convolutions in a blocked layout, operators
+merged into others), the nodes of the original graph between an operator's inputs and its result are a model of their
+own. It runs as it is written, nothing optimized.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from onnx import ModelProto, NodeProto
+
+    from onnxino.schema.model import Model, Tensor
+
+QUANTIZED = "_quantized"  # the converter's name for a tensor that only it quantizes: that of the real tensor, and this
+
+
+class Parts:
+    """The parts of `proto`, of which `model` was made. Sessions are kept: a part is opened once."""
+
+    def __init__(self, proto: ModelProto, model: Model) -> None:
+        self._proto = proto
+        self._model = model
+        self._producers: dict[str, NodeProto] = {name: node for node in proto.graph.node for name in node.output}
+        self._constants = {tensor.name for tensor in proto.graph.initializer}
+        self._inputs = {info.name for info in proto.graph.input} - self._constants
+        self._numbers = {self._onnx_name(t): k for k, t in enumerate(model.tensors) if t.data is None}
+        self._types: dict[str, int] | None = None
+        self._sessions: dict[str, tuple[Any, list[str]]] = {}
+
+    def computed_by(self, tensor: Tensor) -> str:
+        """Type of the ONNX node that makes the tensor."""
+        node = self._producers.get(self._onnx_name(tensor) or "")
+        return node.op_type if node is not None else ""
+
+    def run(self, tensor: Tensor, values: dict[int, NDArray[Any]]) -> NDArray[Any] | None:
+        """What ONNX Runtime computes for `tensor` from the nearest tensors before it that are in `values`.
+
+        `values`: device arrays (B, *shape) by tensor number. Returns the ONNX array, quantized if the device's tensor
+        is and the model's is not; None where the original graph has no such tensor, or ONNX Runtime cannot run the
+        part.
+        """
+        from onnxino import numerics
+
+        name = self._onnx_name(tensor)
+        if name is None or name not in self._producers:
+            return None
+        try:
+            session, inputs = self._open(name, values)
+            feeds = {k: self._feed(k, values) for k in inputs}
+            result: NDArray[Any] = session.run(None, feeds)[0]
+        except Exception:  # ONNX Runtime's own exceptions have no common base
+            return None
+        if name != tensor.name:
+            return numerics.quantize(result, tensor.scale, tensor.zero_point)
+        return result
+
+    def _onnx_name(self, tensor: Tensor) -> str | None:
+        """The model's name for a device tensor: its own, or that of the real tensor that was quantized."""
+        for name in (tensor.name, tensor.name.removesuffix(QUANTIZED)):
+            if name in self._producers or name in self._inputs:
+                return name
+        return None
+
+    def _value(self, name: str, values: dict[int, NDArray[Any]]) -> NDArray[Any] | None:
+        number = self._numbers.get(name)
+        if number is None:
+            return None
+        return values.get(number, values.get(int(self._model.tensors[number].alias_of)))
+
+    def _open(self, output: str, values: dict[int, NDArray[Any]]) -> tuple[Any, list[str]]:
+        """The part that ends in `output`, and the names of its inputs. Raises what ONNX Runtime does."""
+        if output not in self._sessions:
+            nodes, inputs = self._walk(output, values)
+            self._sessions[output] = self._session(nodes, inputs, output), inputs
+        return self._sessions[output]
+
+    def _walk(self, output: str, values: dict[int, NDArray[Any]]) -> tuple[set[int], list[str]]:
+        """Back from `output` to the tensors that are known: the nodes (by id) in between, and the known ones."""
+        nodes: set[int] = set()
+        inputs: list[str] = []
+        pending = [output]
+        while pending:
+            name = pending.pop()
+            if name != output and self._value(name, values) is not None:
+                inputs.append(name)
+            elif name in self._producers and id(self._producers[name]) not in nodes:
+                nodes.add(id(self._producers[name]))
+                pending += [n for n in self._producers[name].input if n and n not in self._constants]
+        return nodes, sorted(set(inputs))
+
+    def _session(self, nodes: set[int], inputs: list[str], output: str) -> Any:
+        from onnx import ModelProto as Proto
+        from onnx import ValueInfoProto, helper
+
+        from onnxino_tools.verify.oracle import open_as_written
+
+        types = self._element_types()
+        part = Proto()
+        part.CopyFrom(self._proto)
+        del part.graph.node[:], part.graph.input[:], part.graph.output[:], part.graph.value_info[:]
+        part.graph.node.extend(node for node in self._proto.graph.node if id(node) in nodes)
+        part.graph.input.extend(helper.make_tensor_value_info(name, types[name], None) for name in inputs)
+        part.graph.output.append(ValueInfoProto(name=output))
+        return open_as_written(part)
+
+    def _element_types(self) -> dict[str, int]:
+        """ONNX element type of every tensor, as ONNX Runtime infers them (it knows its own operators)."""
+        if self._types is None:
+            from onnx import ModelProto as Proto
+            from onnx import TensorProto, ValueInfoProto
+
+            from onnxino_tools.verify.oracle import open_as_written
+
+            exposed = Proto()
+            exposed.CopyFrom(self._proto)
+            known = {info.name for info in exposed.graph.output}
+            names = [name for node in exposed.graph.node for name in node.output if name and name not in known]
+            exposed.graph.output.extend(ValueInfoProto(name=name) for name in names)
+            session = open_as_written(exposed)
+            kinds = {"tensor(float)": TensorProto.FLOAT, "tensor(int8)": TensorProto.INT8}
+            kinds |= {"tensor(uint8)": TensorProto.UINT8, "tensor(int64)": TensorProto.INT64}
+            ports = [*session.get_inputs(), *session.get_outputs()]
+            self._types = {port.name: kinds[port.type] for port in ports if port.type in kinds}
+        return self._types
+
+    def _feed(self, name: str, values: dict[int, NDArray[Any]]) -> NDArray[Any]:
+        from onnx import helper
+
+        tensor = self._model.tensors[self._numbers[name]]
+        value = self._value(name, values)
+        assert value is not None
+        dtype: np.dtype[Any] = helper.tensor_dtype_to_np_dtype(self._element_types()[name])
+        return to_onnx(value, tensor, dtype)
+
+
+def to_onnx(value: NDArray[Any], tensor: Tensor, dtype: np.dtype[Any]) -> NDArray[Any]:
+    """A device array (B, *tensor.shape) as the ONNX tensor of this type: float32 means dequantized if it is int8."""
+    import numpy as np
+
+    from onnxino import numerics
+
+    shape = [int(d) for d in tensor.shape]
+    array = value.reshape(-1, *shape)
+    perm = list(range(len(shape))) if tensor.perm is None else [int(p) for p in tensor.perm]
+    if perm[0] == 0 if perm else True:
+        array = array.reshape(-1, *shape[1:]) if shape else array[0]
+    elif len(array) == 1:
+        array = array[0]
+    else:
+        raise ValueError(f"the samples of {tensor.name} do not lie along its first axis")
+    array = np.ascontiguousarray(array.transpose(np.argsort(perm)))
+    if dtype == np.float32 and array.dtype == np.int8:
+        return numerics.dequantize(array, tensor.scale, tensor.zero_point)
+    if dtype == np.uint8:
+        return array.view(np.uint8) ^ np.uint8(0x80)
+    return array.astype(dtype)
