@@ -9,6 +9,11 @@ QUANTIZE_HINT = (
     "quant_format=QuantFormat.QDQ, activation_type=QuantType.QInt8, weight_type=QuantType.QInt8, per_channel=True)"
 )
 
+EIGHT_BITS_HINT = (
+    "quantize again to 8 bits: onnxruntime.quantization.quantize_static(model, output, reader, "
+    "activation_type=QuantType.QInt8, weight_type=QuantType.QInt8)"
+)
+
 
 class FinalRefusal(ConvertError):
     """What must not run as a float island either, because it would mean something else than in ONNX Runtime."""

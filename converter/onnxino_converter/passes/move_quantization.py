@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 
+from onnxino_converter.arithmetic import quantize_array
 from onnxino_converter.fuse.operands import held
 from onnxino_converter.ir import Graph, Node, Value
-from onnxino_converter.passes.fold_constants import quantize_array
 
 MOVEMENT = ("Reshape", "Transpose", "MaxPool", "Take", "Pad")
 ACTIVATIONS = ("Relu", "Clip", "LeakyRelu", "Sigmoid", "Tanh")
