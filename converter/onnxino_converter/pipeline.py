@@ -22,6 +22,7 @@ from onnxino_converter.passes.keep_quantization import keep_quantization
 from onnxino_converter.passes.mark_pairs import mark_pairs
 from onnxino_converter.passes.merge_duplicates import merge_duplicates
 from onnxino_converter.passes.merge_movement import merge_movement
+from onnxino_converter.passes.merge_pairs import merge_pairs
 from onnxino_converter.passes.move_quantization import move_quantization
 from onnxino_converter.passes.narrow_weights import narrow_weights
 from onnxino_converter.passes.pass_reshapes import pass_reshapes
@@ -37,6 +38,7 @@ IMPORT: tuple[Pass, ...] = (
     merge_duplicates,
     even_channels,
     merge_duplicates,
+    merge_pairs,
     mark_pairs,
     move_quantization,
     fold_constants,

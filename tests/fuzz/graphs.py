@@ -16,6 +16,14 @@ from tests.converter.onnx_net import MS, Net, Q, Tensor
 
 OPERATORS = 8
 LOWEST = -128
+SCALES = (
+    (0.02, 0.05, 0.1),
+    (0.25, 0.5, 1.0, 2.0),  # powers of two: results on exact ties
+    (0.002, 0.03, 0.7, 10.0),
+    (1e-6, 3e-6, 1e-4, 0.02),
+    (1e-3, 0.7, 30.0, 1e4),
+    (1e-6, 1e-3, 1.0, 1e3, 1e4),
+)
 Shape = tuple[int, ...]
 T = TypeVar("T")
 
@@ -32,7 +40,7 @@ class GraphMaker:
         style = self.choose(["qdq", "qop"])
         unsigned, ports = self.choose([True, False]), self.choose(["float", "quantized"])
         self.net = Net(style=style, unsigned=unsigned, ports=ports)
-        self.scales = self.choose([[0.02, 0.05, 0.1], [0.25, 0.5, 1.0, 2.0], [0.002, 0.03, 0.7, 10.0]])
+        self.scales = self.choose(SCALES)
         self.numbers = np.random.default_rng(self.integer(0, 1000))
         shape = (self.integer(1, 6), self.integer(1, 9), self.integer(1, 9))
         self.tensors: list[tuple[Tensor, Shape]] = [(self.net.input(shape, self.q()), shape)]
@@ -47,9 +55,14 @@ class GraphMaker:
         for _ in range(self.integer(1, OPERATORS)):
             self.tensors.append(self.choose(self._choices)())
         self.net.output(self.tensors[-1][0])
-        if len(self.tensors) > 3 and self.choose([False, False, False, True]) and self.net.ports == "float":
-            self.net.output(self.tensors[-2][0])
-        self.remove_dead()
+        names = {self.tensors[-1][0].name} | {info.name for info in self.net.inputs}
+        for _ in range(self.choose([0, 0, 0, 1, 2])):
+            other, _ = self.choose(self.tensors[:-1])
+            if other.name not in names:
+                self.net.output(other)
+                names.add(other.name)
+        if self.choose([True, True, False]):
+            self.remove_dead()
         return self.net
 
     def remove_dead(self) -> None:
@@ -176,8 +189,17 @@ class GraphMaker:
         made = self.affine("QGemm", flat, (count, size) if trans else (size, count), 1 - trans, self.q(), transB=trans)
         return self.moved("Reshape", made, np.int64([-1, count, 1, 1])), (count, 1, 1)
 
+    def reaching(self, largest: float) -> Q:
+        """A random quantization with results of less than 2^30 steps, given the largest number. Beyond 2^31 steps ONNX
+        Runtime's QLinearAdd, QLinearMul and QLinearAveragePool turn the largest results into the smallest."""
+        y = self.q()
+        while largest > y.scale * 2.0**30:
+            y = Q(float(np.float32(y.scale * 1000)), y.zero)
+        return y
+
     def binary(self, kind: str, a: Tensor, b: Tensor) -> Tensor:
-        net, y = self.net, self.q()
+        largest = [255 * tensor.q.scale for tensor in (a, b)]
+        net, y = self.net, self.reaching(sum(largest) if kind == "Add" else largest[0] * largest[1])
         if self.qop:
             inputs = [a.name, *net.params(a.q), b.name, *net.params(b.q), *net.params(y)]
             return Tensor(net.op(f"QLinear{kind}", inputs, MS), y)
@@ -230,7 +252,7 @@ class GraphMaker:
             return self.moved("MaxPool", x, **attributes), out
         if self.choose([False, True]):
             attributes["count_include_pad"] = 1
-        y = self.q()
+        y = self.reaching(255 * x.q.scale)
         if self.qop:
             inputs = [x.name, *self.net.params(x.q), *self.net.params(y)]
             return Tensor(self.net.op("QLinearAveragePool", inputs, MS, **attributes), y), out
@@ -266,7 +288,8 @@ class GraphMaker:
         given = [self.net.const(value) for value in constants]
         if self.qop:
             return Tensor(self.net.op(kind, [x.name, *given], **attributes), x.q)
-        return self.net.quantize(self.net.op(kind, [self.net.dq(x), *given], **attributes), x.q)
+        y = self.q() if self.choose([False, False, False, True]) else x.q
+        return self.net.quantize(self.net.op(kind, [self.net.dq(x), *given], **attributes), y)
 
     def transpose(self) -> tuple[Tensor, Shape]:
         x, shape = self.any()
@@ -279,10 +302,8 @@ class GraphMaker:
         return self.moved("Reshape", x, np.int64([-1, *shape])), shape
 
     def requantize(self) -> tuple[Tensor, Shape]:
-        """Not of what QuantizeLinear made: ONNX Runtime makes one of two pairs in a row, with a third scale."""
+        """Behind a QuantizeLinear, the second of two pairs in a row, of which ONNX Runtime makes one."""
         x, shape = self.any()
-        if not self.qop or x.name.startswith("quantizelinear"):
-            return self.curve()
         return self.net.quantize(self.net.dq(x), self.q()), shape
 
     def island(self) -> tuple[Tensor, Shape]:
@@ -290,7 +311,7 @@ class GraphMaker:
         x, shape = self.any()
         net, kind = (
             self.net,
-            self.choose(["Sub", "Max", "Softplus", "Neg", "ReduceMax", "LogSoftmax", "chain", "Slice"]),
+            self.choose(["Sub", "Max", "Softplus", "Neg", "ReduceMax", "LogSoftmax", "chain", "Slice", "constant"]),
         )
         real = net.dq(x)
         if kind in ("Sub", "Max"):
@@ -301,6 +322,10 @@ class GraphMaker:
         elif kind == "chain":
             amounts = self.numbers.normal(size=(shape[0], 1, 1)).astype(np.float32)
             real = net.op("Tanh", [net.op("Mul", [net.op("Abs", [real]), net.const(amounts)])])
+        elif kind == "constant":
+            many = self.choose([(1,), (shape[0], 1, 1), shape])
+            amounts = (self.numbers.normal(size=many) * 50 * x.q.scale).astype(np.float32)
+            real = net.op(self.choose(["Add", "Sub", "Mul", "Div"]), [real, net.const(amounts)])
         elif kind == "Slice":
             real = net.op(kind, [real, *(net.const(np.int64([v])) for v in (0, 1, 1))])
             shape = (1, *shape[1:])

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
-from onnx import ModelProto
+from onnx import ModelProto, numpy_helper
 
 from onnxino import InferenceSession, load_model
 from onnxino_converter import convert
@@ -50,12 +50,15 @@ def save(model: ModelProto, feeds: dict[str, Any]) -> str:
 
 
 def runs_in_onnxruntime(model: ModelProto, feeds: dict[str, Any]) -> bool:
-    """Not all that is drawn does: some of its own rewritings fail when it loads or runs the model."""
+    """Not all that is drawn does: some of its own rewritings fail when it loads or runs the model, and some divide
+    by 0: of two pairs in a row that have only the zero in common it makes one with scale 0."""
     try:
-        Oracle(model).run({name: array[:1] for name, array in feeds.items()})
+        oracle = Oracle(model)
+        oracle.run({name: array[:1] for name, array in feeds.items()})
     except Exception:  # ONNX Runtime's own exceptions have no common base
         return False
-    return True
+    merged = [t for t in oracle.rewritten.graph.initializer if t.name.startswith("DoubleQDQRemoved_scale")]
+    return all(numpy_helper.to_array(tensor).all() for tensor in merged)
 
 
 def broken(operator: OperatorReport) -> bool:
