@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from onnxino.errors import InputError
 from onnxino_tools import arguments, ui
+from onnxino_tools.files import check_writable, write_whole
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 _METHODS = ["minmax", "percentile", "mse", "entropy"]
 _ONLY_WITH_DATA = ("split", "limit", "method", "per_tensor", "activations", "equalize", "bias_correction", "save_onnx")
 _USUAL_SPLIT = "train"
+_FEW = 20  # samples: with fewer, the least and the greatest value of a tensor are mostly not among them
 
 
 def add_calibration(parser: arguments.Parser) -> None:
@@ -59,12 +61,21 @@ def check_options(args: Namespace) -> None:
 
 
 def quantized(args: Namespace) -> ModelProto:
-    """The model of the command line, quantized as its options say; saved where they say so."""
+    """The model of the command line, quantized as its options say; saved where they say so.
+
+    Raises ConvertError for a model that cannot be quantized, InputError for calibration data that do not fit it and for
+    a --save-onnx that cannot be written: both before the work.
+    """
     from onnxino_converter.importer import load_source
     from onnxino_converter.quantize import quantize
+    from onnxino_converter.quantize.quantizer import check
 
+    if args.save_onnx is not None:
+        check_writable(args.save_onnx)
     model = load_source(args.model).model
+    check(model)
     feeds, text = calibration_data(model, args)
+    _warn(feeds)
     result = quantize(
         model,
         feeds,
@@ -76,7 +87,12 @@ def quantized(args: Namespace) -> ModelProto:
     )
     ui.talk(f"quantized: {text}, {args.method or 'minmax'}")
     if args.save_onnx is not None:
-        Path(args.save_onnx).write_bytes(result.SerializeToString(deterministic=True))
+        content = result.SerializeToString(deterministic=True)
+
+        def write(file: BinaryIO) -> None:
+            file.write(content)
+
+        write_whole(args.save_onnx, write)
         ui.talk(f"saved: {args.save_onnx}")
     return result
 
@@ -89,7 +105,7 @@ def calibration_data(model: ModelProto, args: Namespace) -> tuple[dict[str, NDAr
     if path.suffix == ".npz" and path.is_file():
         arrays = _arrays_by_name(path, names, args)
         if arrays is not None:
-            return arrays, f"{len(next(iter(arrays.values())))} samples from {path}"
+            return arrays, f"{_count(len(next(iter(arrays.values()))))} from {path}"
     if len(names) != 1:
         raise InputError(
             f"the model has {len(names)} inputs ({', '.join(names)}); '{path}' is for one",
@@ -99,20 +115,52 @@ def calibration_data(model: ModelProto, args: Namespace) -> tuple[dict[str, NDAr
 
 
 def _arrays_by_name(path: Path, names: list[str], args: Namespace) -> dict[str, NDArray[Any]] | None:
-    """What a .npz holds for these inputs; None where it is no such archive (load_dataset says what is wrong then)."""
+    """What a .npz holds for these inputs; None where it is a data set, or no archive (load_dataset says what is wrong).
+
+    Raises InputError where it is an archive of something else.
+    """
     import zipfile
 
     import numpy as np
 
     try:
         with np.load(path, allow_pickle=False) as archive:
-            if not set(names) <= set(archive.files):
+            held: list[str] = list(archive.files)
+            if not set(names) <= set(held):
+                if "images" not in held or len(names) > 1:
+                    raise _other_names(path, names, held)
                 return None
             if args.split is not None:
                 raise InputError(f"'{path}' holds arrays by input name, which have no splits", "leave --split away")
-            return {name: archive[name][: args.limit] for name in names}
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile):
+            arrays: dict[str, NDArray[Any]] = {name: archive[name] for name in names}
+    except (TypeError, ValueError, OSError, EOFError, zipfile.BadZipFile):
         return None
+    if names == ["images"] and arrays["images"].dtype.kind == "u":
+        return None  # pixels, for a model whose input has the name that a data set uses
+    return {name: array[: args.limit] if array.ndim else array for name, array in arrays.items()}
+
+
+def _other_names(path: Path, names: list[str], held: list[str]) -> InputError:
+    found = f"(it holds: {', '.join(held) or 'nothing'})"
+    hint = "give float32 arrays by input name, [samples, ...] as the model takes them"
+    if len(names) == 1:
+        message = f"'{path}' holds neither the model's input '{names[0]}' nor 'images' {found}"
+        return InputError(message, f"{hint}; or images (uint8 [N, H, W, C])")
+    missing = ", ".join(f"'{name}'" for name in names if name not in held)
+    return InputError(f"'{path}' does not hold the model's input {missing} {found}", hint)
+
+
+def _count(samples: int) -> str:
+    return f"{samples:,} sample" + ("s" if samples != 1 else "")
+
+
+def _warn(feeds: dict[str, NDArray[Any]]) -> None:
+    """Says where the data are valid but can hardly give good ranges."""
+    samples = min(len(array) if array.ndim else 1 for array in feeds.values())
+    if 0 < samples < _FEW:
+        ui.note(f"calibrating with {_count(samples)} only: a few hundred give ranges that hold for others, too")
+    if all(array.size and (array == array.flat[0]).all() for array in feeds.values()):
+        ui.note("every value of the calibration data is the same: the ranges will mean nothing")
 
 
 def _images(model: ModelProto, name: str, args: Namespace) -> tuple[dict[str, NDArray[Any]], str]:
@@ -129,7 +177,7 @@ def _images(model: ModelProto, name: str, args: Namespace) -> tuple[dict[str, ND
         ui.note("calibrating with pixels of 0..1; for a model trained on others give --scale, --mean and --std")
     ui.talk(f"input: {text}")
     where = f"{data.source}, split {split}" if split else data.source
-    return {name: feed(data.images)}, f"{len(data)} samples from {where}"
+    return {name: feed(data.images)}, f"{_count(len(data))} from {where}"
 
 
 def _usual_split(path: Path) -> str | None:

@@ -94,6 +94,8 @@ def _load_npz(file: Path) -> Dataset:
                 k: archive[k] for k in ("images", "labels", "classes", "split") if k in archive
             }
             present = ", ".join(archive.files)
+    except TypeError as e:  # np.load goes by the content, not by the name
+        raise InputError(f"'{file}' is no archive (.npz) but a single array (.npy)", "name it .npy") from e
     except (ValueError, OSError, EOFError, zipfile.BadZipFile) as e:
         raise InputError(f"'{file}' is not a NumPy archive (.npz): {e}", NPZ_HELP) from e
     if "images" not in found:
