@@ -1,9 +1,9 @@
 """Compare Onnxino with ONNX Runtime, byte by byte.
 
 The same inputs go through ONNX Runtime 1.31.1, the NumPy reference, the C runtime and the firmware in the emulator.
-Then each operator is fed with the very bytes that ONNX Runtime fed its own kernel. What ONNX Runtime computes on
-integers must come out the same to the byte; what it computes in float32 may be one quantization step apart, and is
-counted.
+Then each operator is fed with the very values that ONNX Runtime fed its own kernel. What ONNX Runtime computes on
+integers must come out the same to the byte, and so must what runs by table here; what it computes in float32 and then
+quantizes may be one step apart; float32 results must lie close together. All differences are counted.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from argparse import Namespace
 
     from onnxino.schema.model import Model
-    from onnxino_tools.verify.compare import OperatorReport, VerifyReport
+    from onnxino_tools.verify.compare import ClassReport, OperatorReport, VerifyReport
     from onnxino_tools.verify.run import Feeds
     from onnxino_tools.verify.snr import SnrReport
 
@@ -169,11 +169,26 @@ def as_json(report: VerifyReport) -> dict[str, Any]:
             }
             for name, b in report.backends.items()
         },
+        "classes": {
+            name: {
+                "operators": c.operators,
+                "bytes_compared": c.bytes_compared,
+                "bytes_different": c.bytes_different,
+                "largest_step": c.steps,
+                "floats_compared": c.floats_compared,
+                "largest_float_difference": c.largest,
+                "largest_relative_difference": c.relative,
+                "floats_outside_tolerance": c.outside,
+            }
+            for name, c in report.classes.items()
+        },
         "operators": [
             {
                 "name": o.name,
                 "kernel": o.kernel,
                 "tensor": o.tensor,
+                "class": o.promise,
+                "compared_alone": o.alone,
                 "onnxruntime": o.onnxruntime,
                 "integer": o.integer,
                 "bytes_compared": o.bytes_compared,
@@ -181,6 +196,7 @@ def as_json(report: VerifyReport) -> dict[str, Any]:
                 "largest_step": o.steps,
                 "floats_compared": o.floats_compared,
                 "largest_float_difference": o.largest,
+                "largest_relative_difference": o.relative,
                 "floats_outside_tolerance": o.outside,
                 "kept": o.kept,
             }
@@ -191,65 +207,80 @@ def as_json(report: VerifyReport) -> dict[str, Any]:
     }
 
 
+MEANINGS = {
+    "exact": "ONNX Runtime computes on integers: every byte must be the same",
+    "table": "a table of 256 bytes here, made from the float formula: every byte must be the same",
+    "step": "ONNX Runtime computes in float32 and quantizes the result: one step apart at most",
+    "float": "the result is float32: apart by 1/100,000 of its largest value at most",
+}
+
+
 def as_text(report: VerifyReport, name: str, source: str) -> list[str]:
     """The report for people."""
     lines = [f"{name}: {source}, against ONNX Runtime", ""]
-    rows: list[list[str]] = [["backend", "bytes compared", "different", "from NumPy"]]
+    lines += _operators_as_text(report)
+    lines += ["", "the whole model: output values that differ from ONNX Runtime's, and from the NumPy reference's"]
+    rows: list[list[str]] = [["backend", "values", "from ONNX Runtime", "by at most", "from NumPy"]]
     for label, b in report.backends.items():
-        rows.append([label, f"{b.bytes_compared:,}", f"{b.bytes_different:,}", f"{b.reference_different:,}"])
-    lines += ui.table(rows, right=(1, 2, 3))
-    lines += [
-        f"{label}: {b.floats_compared:,} float32 output values, the largest difference is {b.largest:.3g}"
-        for label, b in report.backends.items()
-        if b.floats_compared
-    ]
-    lines.append("")
-    for title, group in (
-        ("integer in ONNX Runtime", [o for o in report.operators if o.integer]),
-        ("float32 in ONNX Runtime", [o for o in report.operators if not o.integer]),
-    ):
-        lines += _group(title, group)
-    if report.not_located:
-        lines.append(f"not held by ONNX Runtime, compared at the operator after: {', '.join(report.not_located)}")
+        if b.bytes_compared:
+            apart = [f"{b.bytes_different:,}", _steps(b.steps)]
+            rows.append([label, f"{b.bytes_compared:,}", *apart, f"{b.reference_different:,}"])
+        if b.floats_compared:
+            rows.append([label, f"{b.floats_compared:,} float32", "", f"{b.largest:.2g}", f"{b.reference_different:,}"])
+    lines += ui.table(rows, right=(1, 2, 3, 4))
+    if any(b.steps for b in report.backends.values()) and report.kept:
+        lines.append("  differences of the step and float classes add up on the way to the output")
     for label, b in report.backends.items():
         if b.first_different:
             lines.append(f"{label}: the first operator that differs from NumPy is {b.first_different}")
     if report.precision != "1":
         lines.append(f"ONNX Runtime fails on this model with x64quantprecision=1; the option here: {report.precision}")
-    lines.append("every promise kept" if report.kept else "NOT KEPT: see above")
+    return [*lines, "", _verdict(report)]
+
+
+def _verdict(report: VerifyReport) -> str:
+    if report.kept:
+        return "every promise kept"
+    wrong = [f"operator '{o.name}' ({o.kernel}, class {o.promise})" for o in report.operators if not o.kept]
+    wrong += [f"backend {name} differs from NumPy" for name, b in report.backends.items() if b.reference_different]
+    return f"NOT KEPT: {'; '.join(wrong)}"
+
+
+def _operators_as_text(report: VerifyReport) -> list[str]:
+    """A line for each class that occurs, what the classes mean, and each operator with differences."""
+    lines = ["operator by operator, each fed the same values in ONNX Runtime and in NumPy"]
+    classes = {label: c for label, c in report.classes.items() if c.operators}
+    rows = [["class", "operators", "values", "different", "by at most"]]
+    rows += [_class_row(label, c) for label, c in classes.items()]
+    lines += ui.table(rows, right=(1, 2, 3, 4))
+    lines += ui.table([[f"{label}:", MEANINGS[label]] for label in classes])
+    alone = sum(o.alone for o in report.operators)
+    if alone:
+        lines.append(
+            f"  {ui.counted(alone, 'operator')} whose tensors ONNX Runtime's optimizer removed: "
+            "compared with the model's own nodes, not optimized"
+        )
+    if report.not_located:
+        lines.append(f"  compared together with the operator behind: {', '.join(report.not_located)}")
+    details = [_operator_row(o) for o in report.operators if o.bytes_different or o.outside]
+    if details:
+        header = ["operator", "kernel", "class", "in ONNX Runtime", "different", "by at most"]
+        lines += ["", "operators with differences", *ui.table([header, *details], right=(4, 5))]
     return lines
 
 
-def _group(title: str, group: list[OperatorReport]) -> list[str]:
-    if not group:
-        return []
-    compared, different = sum(o.bytes_compared for o in group), sum(o.bytes_different for o in group)
-    lines = [f"{len(group)} operators {title}, fed the same bytes: {different:,} of {compared:,} bytes differ"]
-    floats = sum(o.floats_compared for o in group)
-    if floats:
-        outside, largest = sum(o.outside for o in group), max(o.largest for o in group)
-        lines.append(
-            f"    {floats:,} float32 values: {outside:,} outside the tolerance, the largest difference is {largest:.3g}"
-        )
-    rows = [
-        [
-            o.kernel,
-            o.name,
-            f"({o.onnxruntime})",
-            f"{o.bytes_different:,} of {o.bytes_compared:,}",
-            f"by {o.steps} at most",
-        ]
-        for o in group
-        if o.bytes_different
-    ] + [
-        [
-            o.kernel,
-            o.name,
-            f"({o.onnxruntime})",
-            f"{o.outside:,} of {o.floats_compared:,}",
-            f"by {o.largest:.3g} at most",
-        ]
-        for o in group
-        if o.outside
-    ]
-    return [*lines, *ui.table(rows, indent="    ")]
+def _class_row(label: str, c: ClassReport) -> list[str]:
+    if label == "float":
+        return [label, str(c.operators), f"{c.floats_compared:,} float32", f"{c.outside:,} too far", f"{c.largest:.2g}"]
+    return [label, str(c.operators), f"{c.bytes_compared:,} bytes", f"{c.bytes_different:,}", _steps(c.steps)]
+
+
+def _operator_row(o: OperatorReport) -> list[str]:
+    head = [o.name, o.kernel, o.promise, o.onnxruntime]
+    if o.promise == "float":
+        return [*head, f"{o.outside:,} of {o.floats_compared:,}", f"{o.largest:.2g}"]
+    return [*head, f"{o.bytes_different:,} of {o.bytes_compared:,}", _steps(o.steps)]
+
+
+def _steps(count: int) -> str:
+    return ui.counted(count, "step") if count else "0"

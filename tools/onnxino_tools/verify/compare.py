@@ -69,6 +69,30 @@ class OperatorReport:
 
 
 @dataclass
+class ClassReport:
+    """All operators of one class together; the fields are those of OperatorReport."""
+
+    operators: int = 0
+    bytes_compared: int = 0
+    bytes_different: int = 0
+    steps: int = 0
+    floats_compared: int = 0
+    largest: float = 0.0
+    relative: float = 0.0
+    outside: int = 0
+
+    def add(self, one: OperatorReport) -> None:
+        self.operators += 1
+        self.bytes_compared += one.bytes_compared
+        self.bytes_different += one.bytes_different
+        self.steps = max(self.steps, one.steps)
+        self.floats_compared += one.floats_compared
+        self.largest = max(self.largest, one.largest)
+        self.relative = max(self.relative, one.relative)
+        self.outside += one.outside
+
+
+@dataclass
 class BackendReport:
     """One backend against ONNX Runtime's outputs: bytes of quantized ones (float32 ports as quantization steps), the
     largest difference of those that are float32 on the device."""
@@ -92,6 +116,14 @@ class VerifyReport:
     backends: dict[str, BackendReport] = field(default_factory=dict[str, BackendReport])
     operators: list[OperatorReport] = field(default_factory=list[OperatorReport])
     not_located: list[str] = field(default_factory=list[str])
+
+    @property
+    def classes(self) -> dict[str, ClassReport]:
+        """The operators by class, all of CLASSES."""
+        found = {name: ClassReport() for name in CLASSES}
+        for operator in self.operators:
+            found[operator.promise].add(operator)
+        return found
 
     @property
     def kept(self) -> bool:
@@ -129,12 +161,13 @@ def to_device(value: NDArray[Any], tensor: Tensor, seen: Seen) -> NDArray[Any] |
 
 
 def compare_operators(
-    model: Model, oracle: Oracle, batches: Iterable[tuple[list[NDArray[Any]], dict[str, NDArray[Any]]]]
+    model: Model, oracle: Oracle, batches: Iterable[tuple[list[NDArray[Any]], list[dict[str, NDArray[Any]]]]]
 ) -> tuple[list[OperatorReport], list[str]]:
     """Runs each operator's NumPy kernel on the values that ONNX Runtime fed its own, and compares the results.
 
-    `batches`: for each batch the device inputs and every tensor inside ONNX Runtime. Returns the reports, and the
-    names of operators whose result is no tensor of the ONNX model: they are compared together with the next.
+    `batches`: for each batch the device inputs (B, ...), and for each of its B samples every tensor inside ONNX
+    Runtime. Returns the reports, and the names of operators whose result is no tensor of the ONNX model: they are
+    compared together with the next.
     """
     comparison = _Comparison(model, oracle)
     for inputs, inside in batches:
@@ -157,7 +190,7 @@ class _Comparison:
         self._values: dict[int, NDArray[Any]] = {}
         self._foreign: set[int] = set()  # tensors whose values are not those that ONNX Runtime fed its kernels
 
-    def add(self, inputs: list[NDArray[Any]], inside: dict[str, NDArray[Any]]) -> None:
+    def add(self, inputs: list[NDArray[Any]], inside: list[dict[str, NDArray[Any]]]) -> None:
         self._values = {p.tensor: v for p, v in zip(self._model.inputs, inputs, strict=True)}
         self._foreign = set()
         for index, operator in enumerate(self._model.operators):
@@ -167,21 +200,21 @@ class _Comparison:
                 self._add_output(index, int(number), ours, inside, foreign)
 
     def _add_output(
-        self, index: int, number: int, ours: NDArray[Any], inside: dict[str, NDArray[Any]], foreign: bool
+        self, index: int, number: int, ours: NDArray[Any], inside: list[dict[str, NDArray[Any]]], foreign: bool
     ) -> None:
         """`foreign`: not all inputs are ONNX Runtime's own, so its result tells nothing unless it is the same."""
         import numpy as np
 
         operator, tensor = self._model.operators[index], self._model.tensors[number]
         seen = self._located.get(tensor.name) or self._oracle.float_tensor(tensor.name)
-        theirs = to_device(inside[seen.name], tensor, seen) if seen is not None else None
+        theirs = _join([to_device(sample[seen.name], tensor, seen) for sample in inside]) if seen is not None else None
         self._values[number] = ours if theirs is None else theirs
         if theirs is None:
             self._foreign.add(number)
         if seen is not None and theirs is not None and (not foreign or np.array_equal(ours, theirs)):
             _count(self._report(index, tensor, seen), ours, theirs)
             return
-        alone = self._alone(tensor)
+        alone = _join([self._alone(tensor, sample) for sample in range(len(inside))])
         if alone is not None:
             _count(self._report(index, tensor, None), ours, alone)
         elif seen is not None and theirs is not None:
@@ -189,11 +222,11 @@ class _Comparison:
         elif index not in self.reports and operator.name not in self.missing:
             self.missing.append(operator.name)
 
-    def _alone(self, tensor: Tensor) -> NDArray[Any] | None:
+    def _alone(self, tensor: Tensor, sample: int) -> NDArray[Any] | None:
         """What the part of the original graph that ends in this tensor makes of the same inputs, or None."""
         from onnxino_tools.verify.oracle import Seen
 
-        found = self._parts.run(tensor, self._values)
+        found = self._parts.run(tensor, {k: v[sample : sample + 1] for k, v in self._values.items()})
         return None if found is None else to_device(found, tensor, Seen(tensor.name, False, False, ""))
 
     def _report(self, index: int, tensor: Tensor, seen: Seen | None) -> OperatorReport:
@@ -214,6 +247,14 @@ class _Comparison:
         return report
 
 
+def _join(samples: list[NDArray[Any] | None]) -> NDArray[Any] | None:
+    """The samples as one batch; None if one of them is missing."""
+    import numpy as np
+
+    whole = [sample for sample in samples if sample is not None]
+    return np.concatenate(whole) if len(whole) == len(samples) else None
+
+
 def _source(model: Model, number: int) -> int:
     alias = int(model.tensors[number].alias_of)
     return alias if alias >= 0 else number
@@ -223,7 +264,8 @@ def _count(report: OperatorReport, ours: NDArray[Any], theirs: NDArray[Any]) -> 
     import numpy as np
 
     if ours.dtype == np.float32:
-        _count_floats(report, ours, theirs)
+        for pair in zip(ours, theirs, strict=True):
+            _count_floats(report, *pair)
         return
     difference = np.abs(ours.astype(np.int64) - theirs.astype(np.int64))
     report.bytes_compared += int(difference.size)
@@ -232,6 +274,7 @@ def _count(report: OperatorReport, ours: NDArray[Any], theirs: NDArray[Any]) -> 
 
 
 def _count_floats(report: OperatorReport, ours: NDArray[Any], theirs: NDArray[Any]) -> None:
+    """One sample."""
     difference, scale = float_difference(ours, theirs)
     largest = float(difference.max(initial=0))
     report.floats_compared += int(difference.size)

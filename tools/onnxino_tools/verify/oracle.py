@@ -53,6 +53,7 @@ def _session(model: ModelProto, precise: bool, optimize: bool = True, save: Path
     ort = import_onnxruntime()
     options = ort.SessionOptions()
     options.log_severity_level = 4
+    options.intra_op_num_threads = 1  # the models are small, and waiting threads spin
     if precise:
         options.add_session_config_entry(PRECISION, "1")
     if not optimize:

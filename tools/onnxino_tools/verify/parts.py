@@ -40,9 +40,9 @@ class Parts:
     def run(self, tensor: Tensor, values: dict[int, NDArray[Any]]) -> NDArray[Any] | None:
         """What ONNX Runtime computes for `tensor` from the nearest tensors before it that are in `values`.
 
-        `values`: device arrays (B, *shape) by tensor number. Returns the ONNX array, quantized if the device's tensor
-        is and the model's is not; None where the original graph has no such tensor, or ONNX Runtime cannot run the
-        part.
+        `values`: device arrays (1, *shape) of one sample by tensor number. Returns the ONNX array, quantized if the
+        device's tensor is and the model's is not; None where the original graph has no such tensor, or ONNX Runtime
+        cannot run the part.
         """
         from onnxino import numerics
 
@@ -51,8 +51,7 @@ class Parts:
             return None
         try:
             session, inputs = self._open(name, values)
-            feeds = {k: self._feed(k, values) for k in inputs}
-            result: NDArray[Any] = session.run(None, feeds)[0]
+            result: NDArray[Any] = session.run(None, {k: self._feed(k, values) for k in inputs})[0]
         except Exception:  # ONNX Runtime's own exceptions have no common base
             return None
         if name != tensor.name:
@@ -139,21 +138,14 @@ class Parts:
 
 
 def to_onnx(value: NDArray[Any], tensor: Tensor, dtype: np.dtype[Any]) -> NDArray[Any]:
-    """A device array (B, *tensor.shape) as the ONNX tensor of this type: float32 means dequantized if it is int8."""
+    """A device array (1, *tensor.shape) as the ONNX tensor of this type: float32 means dequantized if it is int8."""
     import numpy as np
 
     from onnxino import numerics
 
-    shape = [int(d) for d in tensor.shape]
-    array = value.reshape(-1, *shape)
-    perm = list(range(len(shape))) if tensor.perm is None else [int(p) for p in tensor.perm]
-    if perm[0] == 0 if perm else True:
-        array = array.reshape(-1, *shape[1:]) if shape else array[0]
-    elif len(array) == 1:
-        array = array[0]
-    else:
-        raise ValueError(f"the samples of {tensor.name} do not lie along its first axis")
-    array = np.ascontiguousarray(array.transpose(np.argsort(perm)))
+    array = value.reshape([int(d) for d in tensor.shape])
+    if tensor.perm is not None:
+        array = np.ascontiguousarray(array.transpose(np.argsort(tensor.perm)))
     if dtype == np.float32 and array.dtype == np.int8:
         return numerics.dequantize(array, tensor.scale, tensor.zero_point)
     if dtype == np.uint8:

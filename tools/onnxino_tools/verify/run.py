@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from onnxino import InferenceSession
     from onnxino.schema.model import Model
 
+BATCH = 16  # inputs that the NumPy kernels compute at once
 Feeds = dict[str, "NDArray[Any]"]
 
 
@@ -80,7 +81,7 @@ def verify(
     oracle = Oracle(proto)
     batch = abs(int(model.inputs[0].shape[0]))
     count = _count(feeds) // batch
-    single = [{name: array[i * batch : (i + 1) * batch] for name, array in feeds.items()} for i in range(count)]
+    single = _chunks(feeds, batch)[:count]
     note = progress or _silent
 
     theirs: list[list[NDArray[Any]]] = []
@@ -94,7 +95,7 @@ def verify(
 
     report = VerifyReport(count, oracle.precision, oracle.float_operators())
     with InferenceSession(oxm, backend="numpy") as reference:
-        outputs = reference.run(oracle.output_names, feeds)
+        outputs = _run(reference, oracle.output_names, _chunks(feeds, batch * BATCH), "reference", note)
         if operators:
             batches = _batches(reference, oracle, single, note)
             report.operators, report.not_located = compare_operators(model, oracle, batches)
@@ -110,11 +111,23 @@ def verify(
 
 def _batches(
     reference: InferenceSession, oracle: Oracle, single: list[Feeds], note: Callable[[str, int, int], None]
-) -> Iterator[tuple[list[NDArray[Any]], dict[str, NDArray[Any]]]]:
-    """One input after the other, as a device takes it, and every tensor inside ONNX Runtime: too many to keep."""
-    for i, feed in enumerate(single):
-        yield reference.to_device(feed), oracle.run_inside(feed)
-        note("operators", i + 1, len(single))
+) -> Iterator[tuple[list[NDArray[Any]], list[dict[str, NDArray[Any]]]]]:
+    """Device inputs and every tensor inside ONNX Runtime, of BATCH inputs at a time: of all they would not fit."""
+    import numpy as np
+
+    for i in range(0, len(single), BATCH):
+        chunk = single[i : i + BATCH]
+        inputs = [reference.to_device(feed) for feed in chunk]
+        yield (
+            [np.concatenate([one[k] for one in inputs]) for k in range(len(inputs[0]))],
+            [oracle.run_inside(feed) for feed in chunk],
+        )
+        note("operators", i + len(chunk), len(single))
+
+
+def _chunks(feeds: Feeds, size: int) -> list[Feeds]:
+    """The samples in groups of `size`, which fit into memory."""
+    return [{name: array[i : i + size] for name, array in feeds.items()} for i in range(0, _count(feeds), size)]
 
 
 def _silent(what: str, done: int, total: int) -> None:
