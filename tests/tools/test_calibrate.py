@@ -241,3 +241,20 @@ def test_json_is_the_report_alone(onnxino: Command, model: Path, images: Path, t
     code, out, _ = onnxino("convert", model, "--calibrate", images, "-o", tmp_path, "--json")
     assert code == 0
     assert json.loads(out)["name"] == "small"
+
+
+def test_where_onnx_runtime_will_not_give_the_same_bytes(onnxino: Command, model: Path, tmp_path: Path) -> None:
+    """A skip connection: as int8, ONNX Runtime computes around it in float32."""
+    onnx_model = onnx.load(model)
+    del onnx_model.graph.node[1]
+    nodes = [helper.make_node("Mul", ["c", "c"], ["m"]), helper.make_node("Add", ["c", "m"], ["s"])]
+    onnx_model.graph.node.extend([*nodes, helper.make_node("Flatten", ["s"], ["logits"])])
+    onnx.save(onnx_model, tmp_path / "skip.onnx")
+    source = data(tmp_path / "image.npz", image=np.random.default_rng(1).random((30, 1, 4, 4), np.float32))
+    note = "operators in float32, so that its bytes may be one quantization step apart; --activations uint8"
+    for kind, expected in (("int8", True), ("uint8", False)):
+        code, _, err = onnxino(
+            "convert", tmp_path / "skip.onnx", "--calibrate", source, "--activations", kind, "-o", tmp_path
+        )
+        assert code == 0, err
+        assert (note in err) == expected, err

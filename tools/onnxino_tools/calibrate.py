@@ -44,7 +44,11 @@ def add_calibration(parser: arguments.Parser) -> None:
         "--per-channel", action="store_true", help="a weight scale for each output channel (the default)"
     )
     weights.add_argument("--per-tensor", action="store_true", help="one weight scale for each layer")
-    group.add_argument("--activations", choices=["int8", "uint8"], help="type in the ONNX model (default: uint8)")
+    group.add_argument(
+        "--activations",
+        choices=["int8", "uint8"],
+        help="in the ONNX model (default: uint8, for which ONNX Runtime always has integer kernels)",
+    )
     group.add_argument("--equalize", action="store_true", help="balance channels between layers first")
     group.add_argument("--bias-correction", action="store_true", help="take the mean rounding error out of biases")
     group.add_argument("--save-onnx", metavar="F.onnx", help="write the quantized model, which ONNX Runtime runs too")
@@ -95,6 +99,18 @@ def quantized(args: Namespace) -> ModelProto:
         write_whole(args.save_onnx, write)
         ui.talk(f"saved: {args.save_onnx}")
     return result
+
+
+def note_steps(report: dict[str, Any], args: Namespace) -> None:
+    """Says where ONNX Runtime will not give the same bytes for the quantized model."""
+    operators = report["operators"]
+    steps = sum(operator["exactness"] == "step" for operator in operators)
+    if steps:
+        remedy = "; --activations uint8 may avoid that" if args.activations == "int8" else ""
+        ui.note(
+            f"ONNX Runtime computes {steps} of {len(operators)} operators in float32, "
+            f"so that its bytes may be one quantization step apart{remedy}"
+        )
 
 
 def calibration_data(model: ModelProto, args: Namespace) -> tuple[dict[str, NDArray[Any]], str]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from onnxino.errors import InputError
 from onnxino_tools import arguments, ui
-from onnxino_tools.calibrate import add_calibration, check_options, quantized
+from onnxino_tools.calibrate import add_calibration, check_options, note_steps, quantized
 from onnxino_tools.files import write_all
 
 if TYPE_CHECKING:
@@ -63,6 +63,8 @@ def run(args: Namespace) -> int:
         float=args.float,
         save_onnx_optimized=args.save_onnx_optimized,
     )
+    if args.calibrate is not None:
+        note_steps(converted.report, args)
     name = converted.name
     folder = Path(args.output)
     report = json.dumps(converted.report, indent=2) + "\n"
