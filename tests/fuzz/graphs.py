@@ -93,6 +93,10 @@ class GraphMaker:
         zero = self.choose([0, LOWEST, 127, -5, 30])
         return Q(float(np.float32(self.choose(self.scales))), zero)
 
+    def unit(self) -> Q:
+        """A quantization of numbers from 0 to 1, mostly the usual one."""
+        return self.choose([Q(1 / 256, LOWEST), Q(1 / 256, LOWEST), Q(float(np.float32(0.003)), 30), self.q()])
+
     def any(self) -> tuple[Tensor, Shape]:
         """One of the last tensors: mostly the last, so that graphs are deep; else one becomes shared."""
         return self.tensors[-self.choose([1, 1, 2, 3]) :][0] if len(self.tensors) > 2 else self.tensors[-1]
@@ -104,6 +108,7 @@ class GraphMaker:
     def weights(self, shape: Shape, channel: int, reach: float) -> tuple[Any, Any, Any]:
         """(elements, scale, zero point): the scale keeps results near the output's range."""
         kind = self.choose(["random", "small", "extreme"])
+        fit = self.choose(["fit", "fit", "fit", "power", "tiny", "huge"])
         limits = {"random": (-128, 128), "small": (-1, 2)}
         array = (
             self.numbers.choice([-128, 127], shape)
@@ -113,6 +118,9 @@ class GraphMaker:
         count = shape[channel] if self.choose([False, True]) else 0
         inner = max(1, int(np.prod(shape)) // shape[channel])
         base = np.float32(reach / (np.sqrt(inner) * (1 if kind == "small" else 60)))
+        base = np.float32(
+            {"fit": base, "power": 2.0 ** np.rint(np.log2(base)), "tiny": base / 300, "huge": base * 300}[fit]
+        )
         scale = base if not count else (base * self.numbers.choice([0.5, 1, 1.7], count)).astype(np.float32)
         zero = np.zeros(np.shape(scale), np.int8)
         if self.net.unsigned and self.choose([False, True]):
@@ -151,7 +159,8 @@ class GraphMaker:
         if kind == "Relu":
             return self.net.op("Relu", [real])
         if kind == "Clip":
-            return self.net.op("Clip", [real, self.net.const(np.float32(0)), self.net.const(np.float32(6))])
+            bounds = self.choose([(0, 6), (-1, 1), (-0.003, 700), (0.5, 2)])
+            return self.net.op("Clip", [real, *(self.net.const(np.float32(bound)) for bound in bounds)])
         return real
 
     def window(self, h: int, w: int) -> tuple[dict[str, Any], int, int]:
@@ -226,7 +235,7 @@ class GraphMaker:
     def gate(self) -> tuple[Tensor, Shape]:
         """A factor for each channel, computed from the tensor itself."""
         x, shape = self.any()
-        factor = self.function("Sigmoid", self.average(x), Q(1 / 256, LOWEST))
+        factor = self.function("Sigmoid", self.average(x), self.unit())
         return self.binary("Mul", x, factor), shape
 
     def concat(self) -> tuple[Tensor, Shape]:
@@ -275,11 +284,13 @@ class GraphMaker:
         x, shape = self.any()
         kinds = ["Sigmoid", "LeakyRelu"] if self.qop else ["Relu", "Sigmoid", "Tanh", "HardSwish", "LeakyRelu", "Elu"]
         kind = self.choose(kinds)
-        return self.function(kind, x, Q(1 / 256, LOWEST) if kind == "Sigmoid" else self.q()), shape
+        return self.function(kind, x, self.unit() if kind == "Sigmoid" else self.q()), shape
 
     def softmax(self) -> tuple[Tensor, Shape]:
         x, shape = self.any()
-        axis, y = self.choose([1, 2, 3]), Q(1 / 256, LOWEST)
+        axis, y = self.choose([1, 2, 3]), self.unit()
+        while shape[axis - 1] > 1 and y.scale * 280 < 1:  # where ONNX Runtime's integer kernel overflows
+            y = self.choose([Q(1 / 256, LOWEST), Q(float(np.float32(0.01)), 30), Q(2.0, 0)])
         attributes = {"opset": self.net.opset} if self.qop else {}
         return self.function("Softmax", x, y, axis=axis, **attributes), shape
 

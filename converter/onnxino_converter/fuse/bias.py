@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from onnxino.schema.model import Exactness
 from onnxino_converter.arithmetic import F32, quantize_bias
 from onnxino_converter.fuse.operands import Pattern
 from onnxino_converter.ir import Array, Node, Value
@@ -31,6 +32,12 @@ def fused_bias(
         return float_bias(node, real, count, x_scale, w_scale)
     expected = F32(x_scale) * w_scale
     if np.any(np.abs(operand.scale - expected) > SCALE_TOLERANCE * expected):
+        elements = _uses_elements(pattern)
+        if elements:
+            return integer_bias(node, operand.constant, count)
+        if elements is False:
+            real = operand.constant.astype(F32) * operand.scale
+            return float_bias(node, real, count, x_scale, w_scale)
         found, wanted = operand.scale.ravel()[0], expected.ravel()[0]
         raise refusal(
             node.describe(),
@@ -39,6 +46,16 @@ def fused_bias(
             final=True,
         )
     return integer_bias(node, operand.constant, count)
+
+
+def _uses_elements(pattern: Pattern) -> bool | None:
+    """Behind pairs that ONNX Runtime merges (passes/merge_pairs.py) the bias keeps its old scale: its integer kernels
+    take the elements as they are, its float32 ones what they mean. None where nothing was merged."""
+    source = pattern.producers.get(pattern.head.input(0))
+    if source is None or not source.attributes.get("merged"):
+        return None
+    _, exactness = pattern.arithmetic([pattern.activation(pattern.head.input(0))], "uint8")
+    return exactness == Exactness.Exact
 
 
 def integer_bias(node: Node, array: Array, count: int) -> Int32s:

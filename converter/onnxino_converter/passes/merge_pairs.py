@@ -36,7 +36,7 @@ def _merge_once(graph: Graph) -> bool:
         if merged is None:
             continue
         for node in (first, *readers):
-            node.attributes = {**node.attributes, "scale": merged[0], "zero_point": merged[1]}
+            node.attributes = {**node.attributes, "scale": merged[0], "zero_point": merged[1], "merged": True}
         for node in readers:
             node.inputs[0] = first.output
         first.output.read_by_dead |= second.output.read_by_dead

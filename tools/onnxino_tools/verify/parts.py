@@ -29,6 +29,7 @@ class Parts:
         self._constants = {tensor.name for tensor in proto.graph.initializer}
         self._inputs = {info.name for info in proto.graph.input} - self._constants
         self._numbers = {self._onnx_name(t): k for k, t in enumerate(model.tensors) if t.data is None}
+        self._restated = _restated(proto, model)
         self._types: dict[str, int] | None = None
         self._sessions: dict[str, tuple[Any, list[str]]] = {}
 
@@ -51,6 +52,8 @@ class Parts:
             return None
         try:
             session, inputs = self._open(name, values)
+            if not self._restated.isdisjoint((name, *inputs)):
+                return None  # as written, the part means other numbers by these bytes
             result: NDArray[Any] = session.run(None, {k: self._feed(k, values) for k in inputs})[0]
         except Exception:  # ONNX Runtime's own exceptions have no common base
             return None
@@ -135,6 +138,22 @@ class Parts:
         assert value is not None
         dtype: np.dtype[Any] = helper.tensor_dtype_to_np_dtype(self._element_types()[name])
         return to_onnx(value, tensor, dtype)
+
+
+def _restated(proto: ModelProto, model: Model) -> set[str]:
+    """Tensors that have another quantization on the device than their QuantizeLinear states: ONNX Runtime merges two in
+    a row, and so does the converter."""
+    from onnx import numpy_helper
+
+    constants = {tensor.name: tensor for tensor in proto.graph.initializer}
+    held = {tensor.name: tensor for tensor in model.tensors if tensor.data is None}
+    names: set[str] = set()
+    for node in proto.graph.node:
+        if node.op_type == "QuantizeLinear" and node.output[0] in held and node.input[1] in constants:
+            scale = numpy_helper.to_array(constants[node.input[1]])
+            if scale.size == 1 and float(scale.ravel()[0]) != held[node.output[0]].scale:
+                names.add(node.output[0])
+    return names
 
 
 def to_onnx(value: NDArray[Any], tensor: Tensor, dtype: np.dtype[Any]) -> NDArray[Any]:
