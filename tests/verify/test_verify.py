@@ -71,7 +71,7 @@ def test_the_command_prints_json_and_exits_with_0(capsys: pytest.CaptureFixture[
 def test_the_command_explains_what_it_found(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["verify", str(DIGITS), "--random", "1", "--backends", "numpy"]) == 0
     text = capsys.readouterr().out
-    assert "1 random inputs (seed 0), against ONNX Runtime" in text
+    assert "1 random input (seed 0), against ONNX Runtime" in text
     assert re.search(r"class +operators +values +different +by at most\n  exact +\d+ +[\d,]+ bytes +0 +0\n", text)
     assert "exact:  ONNX Runtime computes on integers: every byte must be the same" in text
     assert "step:" not in text

@@ -104,7 +104,7 @@ def _feeds(args: Namespace, model: Model) -> tuple[Feeds, str]:
         from onnxino_tools.verify.run import random_feeds
 
         count = args.random or 8
-        return random_feeds(model, count, args.seed), f"{count} random inputs (seed {args.seed})"
+        return random_feeds(model, count, args.seed), f"{ui.counted(count, 'random input')} (seed {args.seed})"
     from onnxino_tools.data.inputs import model_inputs
 
     return model_inputs(model, args)
