@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from onnxino.schema.model import Exactness
 from onnxino_converter.arithmetic import conv_scale
-from onnxino_converter.fuse.bias import fused_bias
+from onnxino_converter.fuse.bias import fused_bias, other_scale
 from onnxino_converter.fuse.operands import Operand, Pattern
 from onnxino_converter.ir import Node, Quantization, Value
 from onnxino_converter.quantized import Clamp, ConvSpec
@@ -26,6 +26,8 @@ def fuse_conv(pattern: Pattern) -> list[Node]:
     array, w_scale = weights.weights(node, 0)
     bias = fused_bias(pattern, node.optional(2), array.shape[0], q.scale, w_scale)
     exactness = weighted_exactness(pattern, x, weights, node.optional(2))
+    if other_scale(pattern, node.optional(2), q.scale, w_scale):
+        exactness = Exactness.Step
     if node.attributes.get("rescaled"):  # per channel, which ONNX Runtime computes in float32 (passes/even_channels.py)
         exactness = Exactness.Step
     return [conv_node(node, x.value, array, w_scale, bias, q, pattern.y, pattern.result, pattern.clamp, exactness)]
