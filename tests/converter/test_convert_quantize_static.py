@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
+from agreement import check
 from float_models import Builder
 from onnx import ModelProto
 from onnxruntime import quantization as q
@@ -20,10 +21,9 @@ from onnxino import load_model
 from onnxino.errors import ConvertError
 from onnxino.schema.model import Exactness
 from onnxino_converter import convert
-from onnxino_tools.verify.run import random_feeds, verify
+from onnxino_tools.verify.run import random_feeds
 
 S8, U8, S16, U16 = QuantType.QInt8, QuantType.QUInt8, QuantType.QInt16, QuantType.QUInt16
-INTEGER = {Exactness.Exact, Exactness.Table}
 
 
 def _extra(activation: QuantType = S8, per_channel: bool = False, **extra: Any) -> dict[str, Any]:
@@ -136,25 +136,6 @@ def quantized(net: str, folder: Path, **options: Any) -> ModelProto:
         options["nodes_to_quantize"] = _weighted(model, options.pop("only"), 2)
     q.quantize_static(model, folder / "quantized.onnx", _Reader(model), **options)
     return onnx.load(folder / "quantized.onnx")
-
-
-def check(model: ModelProto, inputs: int = 8) -> None:
-    """Operator by operator and at the outputs: no difference where ONNX Runtime computes on integers, a step or
-    float32 rounding elsewhere, and NumPy and C the same."""
-    converted = convert(model, name="net")
-    loaded = load_model(converted.model)
-    report, _ = verify(model, converted.model, random_feeds(loaded, inputs), ["numpy", "c"])
-    assert report.kept, [o for o in report.operators if not o.kept]
-    assert report.operators
-    assert report.backends["c"].reference_different == 0
-    exactly = {operator.name for operator in loaded.operators if operator.exactness in INTEGER}
-    assert not [o for o in report.operators if o.name in exactly and o.bytes_different and o.integer]
-    found = report.backends["numpy"]
-    assert found.bytes_compared + found.floats_compared > 0
-    if len(exactly) == len(loaded.operators):
-        assert found.bytes_different == 0
-    assert found.steps <= 2
-    assert found.largest <= 1e-3
 
 
 @pytest.mark.parametrize("net", NETS)

@@ -177,7 +177,10 @@ class Pattern:
         return domain, Exactness.Exact if taken and plain and self._pure() else Exactness.Step
 
     def _pure(self) -> bool:
-        """Whether nothing else reads the floats of the pattern, and its activations are redundant."""
+        """Whether nothing else reads the floats of the pattern, its activations are redundant, and the QuantizeLinear
+        follows in ONNX Runtime, too."""
+        if self.quantize.attributes.get("float_in_ort"):
+            return False
         value = self.quantize.input(0)
         for _ in range(len(self.activations) + 1):
             if len(self.users.get(value, [])) != 1 or value in self.outputs or value.read_by_dead:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 OPSET_MIN, OPSET_MAX = 10, 25
 RANK_MAX = 6
 _KEPT = {"QuantizeLinear", "DequantizeLinear"}  # never computed ahead: fusing needs their parameters
+# movements over which ONNX Runtime moves no quantization: what it does with the floats around them stays float
+_STAYING = {"DepthToSpace", "Expand", "Flatten", "Gather", "Pad", "Resize", "SpaceToDepth", "Split", "Tile", "Upsample"}
 
 _CHECKER_HINT = "python -c \"import onnx; onnx.checker.check_model('MODEL.onnx')\""
 
@@ -237,7 +239,11 @@ def _import_node(context: Context, node: NodeProto, opsets: dict[str, int]) -> N
     for value in raw.inputs:
         if value is not None and value.constant is None and value.elements == 0:
             raise raw.refuse(f"input '{value.name}' is empty {list(value.shape)}")
+    count = len(context.nodes)
     handler(context, raw)
+    if node.op_type in _STAYING:
+        for one in context.nodes[count:]:
+            one.attributes["stays"] = True
     made = context.values.get(raw.outputs[0])
     if made is not None and made.elements == 0 and made.constant is None:
         raise raw.refuse(f"its output {list(made.shape)} is empty")
