@@ -24,7 +24,7 @@ from onnxino_converter import convert
 from onnxino_tools.verify.compare import OperatorReport
 from onnxino_tools.verify.oracle import Oracle
 from onnxino_tools.verify.run import verify
-from tests.converter.onnx_net import Net
+from tests.converter.onnx_net import Net, Q
 from tests.fuzz.graphs import graphs
 
 pytest.importorskip("onnxruntime", reason="the oracle is not installed (extra 'verify')")
@@ -118,3 +118,60 @@ def test_random_graphs(c_backend_missing: str | None, capsys: pytest.CaptureFixt
     with capsys.disabled():
         print("\nrandom graphs:", ", ".join(f"{count} {name}" for name, count in counts.items()))
     assert counts["compared"] >= 0.9 * SETTINGS.max_examples
+
+
+class _HalvesUp:
+    """NumPy, but halves are rounded up."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(np, name)
+
+    @staticmethod
+    def rint(x: Any, out: Any = None) -> Any:
+        return np.floor(x + np.float32(0.5), out=out)
+
+
+def _tie(kind: str) -> Net:
+    """One operator whose results lie on ties."""
+    net = Net(unsigned=True, ports="quantized")
+    shape = (2, 9, 9)
+    x, y = net.input(shape, Q(0.25)), Q(0.5)
+    if kind == "conv2d":
+        weights = net.dq_const(np.ones((2, 2, 1, 1), np.int8), 1.0)
+        net.output(net.quantize(net.op("Conv", [net.dq(x), weights], kernel_shape=[1, 1]), y))
+    elif kind == "average_pool2d":
+        net.output(net.quantize(net.op("AveragePool", [net.dq(x)], kernel_shape=[1, 2]), y))
+    else:
+        other = net.input(shape, Q(0.25 if kind == "add" else 1 / 16))
+        net.output(net.quantize(net.op(kind.capitalize(), [net.dq(x), net.dq(other)]), y))
+    return net
+
+
+@pytest.mark.parametrize(
+    ("kind", "module"),
+    [
+        ("add", "onnxino.ops.add"),
+        ("mul", "onnxino.ops.mul"),
+        ("conv2d", "onnxino.numerics"),
+        ("average_pool2d", "onnxino.ops.average_pool2d"),
+    ],
+)
+def test_the_comparison_sees_another_rounding(kind: str, module: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Halves to the even neighbour are what ONNX Runtime does; rounded up, they are found."""
+    net = _tie(kind)
+    model, feeds = net.model(), net.random_feeds(ROWS)
+    assert differences(model, feeds, ["numpy"]) == []
+    monkeypatch.setattr(f"{module}.np", _HalvesUp())
+    assert any("bytes differ, by 1" in line for line in differences(model, feeds, ["numpy"]))
+
+
+def test_the_comparison_sees_a_backend_that_differs(
+    c_backend_missing: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if c_backend_missing:
+        pytest.skip(c_backend_missing)
+    net = _tie("add")
+    model, feeds = net.model(), net.random_feeds(ROWS)
+    assert differences(model, feeds, ["numpy", "c"]) == []
+    monkeypatch.setattr("onnxino.ops.add.np", _HalvesUp())
+    assert any("c differs from NumPy" in line for line in differences(model, feeds, ["numpy", "c"]))
