@@ -204,6 +204,10 @@ def test_data_that_are_valid_but_say_little(onnxino: Command, model: Path, tmp_p
     assert "note: calibrating with 1 sample only" in err
     assert "note: every value of the calibration data is the same" in err
     assert "quantized: 1 sample from" in err
+    many = data(tmp_path / "many.npz", images=np.random.default_rng(1).integers(0, 256, (1200, 4, 4, 1), np.uint8))
+    code, _, err = onnxino("convert", model, "--calibrate", many, "-o", tmp_path)
+    assert code == 0
+    assert "note: calibrating with 1,200 samples takes a while; a few hundred do: --limit 500" in err
 
 
 def test_a_quantized_model_is_refused_before_its_data_are_read(
@@ -258,3 +262,20 @@ def test_where_onnx_runtime_will_not_give_the_same_bytes(onnxino: Command, model
         )
         assert code == 0, err
         assert (note in err) == expected, err
+
+
+@pytest.mark.parametrize(
+    ("change", "text"), [("size", "dimension 2 ('height') is not fixed"), ("operator", "the operator is not supported")]
+)
+def test_what_cannot_be_converted_is_told_before_the_data_are_read(
+    onnxino: Command, model: Path, tmp_path: Path, change: str, text: str
+) -> None:
+    changed = onnx.load(model)
+    if change == "size":
+        changed.graph.input[0].type.tensor_type.shape.dim[2].dim_param = "height"
+    else:
+        changed.graph.node[1].op_type = "LRN"
+    onnx.save(changed, tmp_path / "changed.onnx")
+    code, _, err = onnxino("convert", tmp_path / "changed.onnx", "--calibrate", tmp_path / "none.npz")
+    assert code == 1
+    assert text in err

@@ -21,6 +21,7 @@ _METHODS = ["minmax", "percentile", "mse", "entropy"]
 _ONLY_WITH_DATA = ("split", "limit", "method", "per_tensor", "activations", "equalize", "bias_correction", "save_onnx")
 _USUAL_SPLIT = "train"
 _FEW = 20  # samples: with fewer, the least and the greatest value of a tensor are mostly not among them
+_MANY = 1000  # with more, the ranges hardly change
 
 
 def add_calibration(parser: arguments.Parser) -> None:
@@ -70,7 +71,7 @@ def quantized(args: Namespace) -> ModelProto:
     Raises ConvertError for a model that cannot be quantized, InputError for calibration data that do not fit it and for
     a --save-onnx that cannot be written: both before the work.
     """
-    from onnxino_converter.importer import load_source
+    from onnxino_converter.importer import import_graph, load_source
     from onnxino_converter.quantize import quantize
     from onnxino_converter.quantize.quantizer import check
 
@@ -78,6 +79,7 @@ def quantized(args: Namespace) -> ModelProto:
         check_writable(args.save_onnx)
     model = load_source(args.model).model
     check(model)
+    import_graph(model)  # what cannot be converted is refused before the work
     feeds, text = calibration_data(model, args)
     _warn(feeds)
     result = quantize(
@@ -175,6 +177,8 @@ def _warn(feeds: dict[str, NDArray[Any]]) -> None:
     samples = min(len(array) if array.ndim else 1 for array in feeds.values())
     if 0 < samples < _FEW:
         ui.note(f"calibrating with {_count(samples)} only: a few hundred give ranges that hold for others, too")
+    if samples > _MANY:
+        ui.note(f"calibrating with {_count(samples)} takes a while; a few hundred do: --limit {_MANY // 2}")
     if all(array.size and (array == array.flat[0]).all() for array in feeds.values()):
         ui.note("every value of the calibration data is the same: the ranges will mean nothing")
 

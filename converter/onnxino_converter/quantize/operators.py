@@ -98,7 +98,7 @@ def check_operators(graph: FloatGraph) -> None:
                 describe(node),
                 "this operator cannot be quantized, it would be left in float",
                 ", ".join(sorted(KNOWN)),
-                "change the network; or convert the model as it is, in float32: --float instead of --calibrate",
+                "change the network; or convert the model as it is, in float32: --float (float=True), not --calibrate",
             )
         if node.op_type == "Resize" and attribute(node, "mode", b"nearest") != b"nearest":
             mode = attribute(node, "mode", b"").decode()
