@@ -366,3 +366,32 @@ def test_a_broken_promise_is_named_and_the_exit_code_is_1(
     assert text.endswith("NOT KEPT: operator 'stem' (Conv2D, class exact); backend c differs from NumPy\n")
     assert main(["verify", str(DIGITS), "--json"]) == 1
     assert json.loads(capsys.readouterr().out)["kept"] is False
+
+
+def test_outputs_that_differ_though_no_operator_does(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Then the conversion of inputs or outputs is wrong, unless ONNX Runtime's own bytes could not be seen."""
+    backends = {"numpy": BackendReport(9, 4, 2)}
+    report = VerifyReport(1, "1", [], backends, [operator_report(integer=True)], [])
+    assert (report.unexplained, report.kept) == (True, False)
+    assert VerifyReport(1, "1", [], backends, [operator_report(integer=True)], ["behind"]).kept
+    assert VerifyReport(1, "1", [], backends, [operator_report(alone=True)], []).kept
+    step = operator_report(exactness="Step", bytes_different=1, steps=1)
+    assert VerifyReport(1, "1", [], backends, [step], []).kept
+    monkeypatch.setattr("onnxino_tools.verify.run.verify", lambda *_, **__: (report, {}))
+    assert main(["verify", str(DIGITS)]) == 1
+    assert "NOT KEPT: outputs differ from ONNX Runtime's though no operator does" in capsys.readouterr().out
+
+
+def test_an_infinite_difference_is_null_in_json(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    infinite = float("inf")
+    one = operator_report(exactness="Float", floats_compared=2, largest=infinite, relative=infinite, outside=1)
+    report = VerifyReport(1, "1", [], {"numpy": BackendReport(floats_compared=2, largest=infinite)}, [one], [])
+    monkeypatch.setattr("onnxino_tools.verify.run.verify", lambda *_, **__: (report, {}))
+    assert main(["verify", str(DIGITS), "--json"]) == 1
+    text = capsys.readouterr().out
+    assert "Infinity" not in text
+    assert json.loads(text)["classes"]["float"]["largest_relative_difference"] is None

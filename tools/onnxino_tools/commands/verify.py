@@ -8,6 +8,7 @@ quantizes may be one step apart; float32 results must lie close together. All di
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -121,21 +122,17 @@ def _save(path: str, feeds: Feeds, outputs: dict[str, Any]) -> None:
 
 def snr_as_json(report: SnrReport) -> dict[str, Any]:
     """Decibels by layer and output; null where not one value differs (the ratio is infinite)."""
-
-    def number(value: float) -> float | None:
-        return round(value, 3) if abs(value) != float("inf") else None
-
     return {
         "layers": [
             {
                 "operator": one.operator,
                 "kernel": one.kernel,
                 "float_tensor": one.tensor,
-                "decibels": number(one.decibels),
+                "decibels": _finite(round(one.decibels, 3)),
             }
             for one in report.layers
         ],
-        "outputs": {name: number(value) for name, value in report.outputs.items()},
+        "outputs": {name: _finite(round(value, 3)) for name, value in report.outputs.items()},
         "operators_not_matched": report.unmatched,
     }
 
@@ -151,8 +148,13 @@ def snr_as_text(report: SnrReport, name: str) -> list[str]:
     return lines
 
 
+def _finite(value: float) -> float | None:
+    """JSON has no infinity, nor NaN: null."""
+    return value if math.isfinite(value) else None
+
+
 def as_json(report: VerifyReport) -> dict[str, Any]:
-    """The report as JSON values."""
+    """The report as JSON values; a difference of infinity is null."""
     return {
         "kept": report.kept,
         "inputs": report.inputs,
@@ -163,7 +165,7 @@ def as_json(report: VerifyReport) -> dict[str, Any]:
                 "bytes_different": b.bytes_different,
                 "largest_step": b.steps,
                 "floats_compared": b.floats_compared,
-                "largest_float_difference": b.largest,
+                "largest_float_difference": _finite(b.largest),
                 "bytes_different_from_reference": b.reference_different,
                 "first_different_operator": b.first_different,
             }
@@ -176,8 +178,8 @@ def as_json(report: VerifyReport) -> dict[str, Any]:
                 "bytes_different": c.bytes_different,
                 "largest_step": c.steps,
                 "floats_compared": c.floats_compared,
-                "largest_float_difference": c.largest,
-                "largest_relative_difference": c.relative,
+                "largest_float_difference": _finite(c.largest),
+                "largest_relative_difference": _finite(c.relative),
                 "floats_outside_tolerance": c.outside,
             }
             for name, c in report.classes.items()
@@ -195,8 +197,8 @@ def as_json(report: VerifyReport) -> dict[str, Any]:
                 "bytes_different": o.bytes_different,
                 "largest_step": o.steps,
                 "floats_compared": o.floats_compared,
-                "largest_float_difference": o.largest,
-                "largest_relative_difference": o.relative,
+                "largest_float_difference": _finite(o.largest),
+                "largest_relative_difference": _finite(o.relative),
                 "floats_outside_tolerance": o.outside,
                 "kept": o.kept,
             }
@@ -243,6 +245,7 @@ def _verdict(report: VerifyReport) -> str:
         return "every promise kept"
     wrong = [f"operator '{o.name}' ({o.kernel}, class {o.promise})" for o in report.operators if not o.kept]
     wrong += [f"backend {name} differs from NumPy" for name, b in report.backends.items() if b.reference_different]
+    wrong += ["outputs differ from ONNX Runtime's though no operator does"] if report.unexplained else []
     return f"NOT KEPT: {'; '.join(wrong)}"
 
 
