@@ -32,13 +32,12 @@ from onnxino_converter.passes.to_nhwc import to_nhwc
 
 Pass = Callable[[Graph], bool]
 
-CLEAN: tuple[Pass, ...] = (fold_constants, merge_duplicates)
+CLEAN: tuple[Pass, ...] = (fold_constants, merge_duplicates, merge_pairs)
 IMPORT: tuple[Pass, ...] = (
     fold_batch_norm,
     merge_duplicates,
     even_channels,
     merge_duplicates,
-    merge_pairs,
     mark_pairs,
     move_quantization,
     fold_constants,

@@ -12,7 +12,7 @@ from onnx import numpy_helper
 from onnxino import InferenceSession
 from onnxino_converter import convert
 from onnxino_converter.passes.merge_pairs import merged_parameters
-from tests.converter.onnx_net import Net, Q, Tensor
+from tests.converter.onnx_net import MS, Net, Q, Tensor
 
 pytest.importorskip("onnxruntime", reason="the oracle is not installed (extra 'verify')")
 
@@ -127,3 +127,11 @@ def test_pairs_with_only_the_zero_in_common_stay_apart() -> None:
     with InferenceSession(convert(_pairs(Q(0.1, -128), Q(0.1, 127)).model(), name="pairs").model) as session:
         (found,) = session.run(None, {"input1": np.float32([[[[1.0] * 5] * 4] * 3])})
     assert np.all(found == 0.5)
+
+
+def test_nodes_that_lead_nowhere_read_too() -> None:
+    net = Net(style="qop")
+    x = net.quantize(net.dq(net.input((3, 4, 5), Q(0.05, 20))), Q(0.1, -5))
+    net.op("QLinearSigmoid", [x.name, *net.params(x.q), *net.params(Q(1 / 256, -128))], MS)
+    net.output(net.quantize(net.dq(x), Q(0.13, 0)))
+    _agree(net)

@@ -3,6 +3,7 @@
 Q1 -> DQ1 -> Q2 -> DQ2... becomes Q1 -> DQ2..., where both take a scale and zero point that span what both pairs can
 represent (ONNX Runtime's DoubleQDQPairsRemover, in its float32 arithmetic). Its conditions: each pair has one scale and
 zero point, both pairs have one type, nothing else reads the tensors between them, and only DequantizeLinear reads Q2's.
+Runs before dead nodes are removed, which count as readers.
 """
 
 from __future__ import annotations
@@ -39,7 +40,6 @@ def _merge_once(graph: Graph) -> bool:
             node.attributes = {**node.attributes, "scale": merged[0], "zero_point": merged[1], "merged": True}
         for node in readers:
             node.inputs[0] = first.output
-        first.output.read_by_dead |= second.output.read_by_dead
         users[first.output] = readers
         removed |= {back, second}
     graph.nodes = [node for node in graph.nodes if node not in removed]
@@ -60,7 +60,7 @@ def _chain(first: Node, users: dict[Value, list[Node]], outputs: set[Value]) -> 
 
 
 def _only_reader(node: Node, users: dict[Value, list[Node]], outputs: set[Value], op: str, reader: str) -> Node | None:
-    if node.op != op or node.output in outputs or node.output.read_by_dead:
+    if node.op != op or node.output in outputs:
         return None
     found = users.get(node.output, [])
     return found[0] if len(found) == 1 and found[0].op == reader else None
