@@ -48,7 +48,9 @@ class RawNode:
         value = self.input(index)
         array = value.constant if value.constant is not None else value.known
         if array is None:
-            raise self.refuse(f"{what} ('{value.name}') is computed at run time", f"a constant {what}")
+            raise self.refuse(
+                f"{what} ('{value.name}') is computed at run time", f"a constant {what.removeprefix('the ')}"
+            )
         return array
 
     def optional_constant(self, index: int, what: str) -> Array | None:
@@ -109,8 +111,8 @@ class Context:
         return value
 
     def unchanged(self, raw: RawNode, x: Value, index: int = 0) -> None:
-        """A movement that moves nothing: a Reshape to the same shape, which the layout passes remove. Until then it counts
-        as a reader and separates quantizations, as in ONNX Runtime, which does not see that nothing moves."""
+        """A movement that moves nothing: a Reshape to the same shape, which the layout passes remove. Until then it
+        counts as a reader and separates quantizations, as in ONNX Runtime, which does not see that nothing moves."""
         if x.constant is not None:
             self.define(raw, x, index)
             return

@@ -102,9 +102,21 @@ def cast(context: Context, raw: RawNode) -> None:
         context.emit(raw, [x], x.shape, FLOAT, op="DequantizeLinear", scale=one, zero_point=zero, axis=-1)
         return
     if _ONNX_TYPES.get(target) != str(x.dtype):
-        wanted = _ONNX_TYPES.get(target, f"type {target}")
-        raise raw.refuse(f"it casts {x.dtype} to {wanted} at run time", "int8 and uint8 to float32")
+        raise raw.refuse(
+            f"it casts {x.dtype} to {_type_name(target)} at run time",
+            "int8 and uint8 to float32",
+            "export the model in float32 throughout: model.float() before torch.onnx.export",
+        )
     context.define(raw, x)
+
+
+def _type_name(target: int) -> str:
+    from onnx import TensorProto
+
+    if target in _ONNX_TYPES:
+        return _ONNX_TYPES[target]
+    names = {int(number): name.lower() for name, number in TensorProto.DataType.items()}
+    return names.get(target, f"type {target}")
 
 
 def gemm(context: Context, raw: RawNode) -> None:

@@ -7,27 +7,31 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from onnxino.errors import ConvertError
+from onnxino_converter.importer.advice import advice
 from onnxino_converter.importer.constants import evaluate
 from onnxino_converter.importer.context import Context, RawNode
 from onnxino_converter.importer.handlers import DOMAINS, supported
 from onnxino_converter.ir import Graph, PortInfo, Shape, Value
-from onnxino_converter.refusal import QUANTIZE_HINT
+from onnxino_converter.refusal import CHECK_HINT
 
 if TYPE_CHECKING:
     from onnx import GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto
 
 OPSET_MIN, OPSET_MAX = 10, 25
 RANK_MAX = 6
+_OPSET_OLD = (
+    'python -c "import onnx, onnx.version_converter as v; '
+    "onnx.save(v.convert_version(onnx.load('model.onnx'), 17), 'model17.onnx')\""
+)
+_OPSET_NEW = "export with an older one: torch.onnx.export(model, example, 'model.onnx', opset_version=17)"
 _KEPT = {"QuantizeLinear", "DequantizeLinear"}  # never computed ahead: fusing needs their parameters
 # movements over which ONNX Runtime moves no quantization: what it does with the floats around them stays float
 _STAYING = {"DepthToSpace", "Expand", "Flatten", "Gather", "Pad", "Resize", "SpaceToDepth", "Split", "Tile", "Upsample"}
 
-_CHECKER_HINT = "python -c \"import onnx; onnx.checker.check_model('MODEL.onnx')\""
-
 
 def import_graph(model: ModelProto) -> Graph:
     """The IR of a model. Raises ConvertError for what is not valid or not supported."""
-    proto = model.graph
+    proto = _inlined(model).graph
     opsets = _opsets(model)
     if not proto.output:
         raise ConvertError("the graph has no outputs", "export the model again")
@@ -51,6 +55,19 @@ def import_graph(model: ModelProto) -> Graph:
     outputs = [_output(info, context) for info in proto.output]
     _name_apart(context, inputs)
     return Graph(proto.name, inputs, outputs, context.nodes)
+
+
+def _inlined(model: ModelProto) -> ModelProto:
+    """The model without local functions, which stand in their callers' place then."""
+    if not model.functions:
+        return model
+    from onnx import inliner
+
+    try:
+        return inliner.inline_local_functions(model)
+    except Exception as error:  # whatever its C++ finds wrong
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise ConvertError(f"the model's local functions cannot be inlined: {reason}", CHECK_HINT) from None
 
 
 def _name_apart(context: Context, inputs: list[PortInfo]) -> None:
@@ -77,7 +94,7 @@ def _opsets(model: ModelProto) -> dict[str, int]:
     if version is not None and not OPSET_MIN <= version <= OPSET_MAX:
         raise ConvertError(
             f"the model uses opset {version}; supported: {OPSET_MIN} to {OPSET_MAX}",
-            "onnx.version_converter.convert_version(model, 17)",
+            _OPSET_OLD if version < OPSET_MIN else _OPSET_NEW,
         )
     return opsets
 
@@ -89,7 +106,7 @@ def _constant(tensor: TensorProto) -> Value:
         array: Any = numpy_helper.to_array(tensor)
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ConvertError(f"initializer '{tensor.name}' is damaged: {reason}", _CHECKER_HINT) from None
+        raise ConvertError(f"initializer '{tensor.name}' is damaged: {reason}", CHECK_HINT) from None
     return Value(tensor.name, tuple(array.shape), array.dtype, array)
 
 
@@ -105,16 +122,20 @@ def _input(info: ValueInfoProto, context: Context) -> PortInfo:
     try:
         dtype = np.dtype(helper.tensor_dtype_to_np_dtype(tensor_type.elem_type))
     except KeyError:
-        raise ConvertError(f"{where} is of unknown type {tensor_type.elem_type}", None) from None
+        raise ConvertError(f"{where} is of unknown type {tensor_type.elem_type}", CHECK_HINT) from None
     if str(dtype) not in ("float32", "int8", "uint8"):
         raise ConvertError(
-            f"{where} is of type {dtype}; supported: float32, int8, uint8", "export the model with float32 inputs"
+            f"{where} is of type {'string' if dtype.kind == 'O' else dtype}; supported: float32, int8, uint8",
+            "export the model with float32 inputs",
         )
     shape, names = _dimensions(info)
     if not tensor_type.HasField("shape"):
         raise ConvertError(f"{where} has no shape", "give it one: onnxruntime.tools.make_dynamic_shape_fixed")
     if not 1 <= len(shape) <= RANK_MAX:
-        raise ConvertError(f"{where} has {len(shape)} dimensions; supported: 1 to {RANK_MAX}", None)
+        raise ConvertError(
+            f"{where} has {len(shape)} dimensions; supported: 1 to {RANK_MAX}",
+            "export it with a batch and up to 5 more dimensions: torch.Tensor.reshape in front",
+        )
     for axis, size in enumerate(shape):
         if size == -1 and axis > 0:
             raise ConvertError(
@@ -143,7 +164,7 @@ def _dimensions(info: ValueInfoProto) -> tuple[Shape, list[str]]:
 def _output(info: ValueInfoProto, context: Context) -> PortInfo:
     value = context.values.get(info.name)
     if value is None:
-        raise ConvertError(f"graph output '{info.name}' is computed by no node", _CHECKER_HINT)
+        raise ConvertError(f"graph output '{info.name}' is computed by no node", CHECK_HINT)
     shape, names = _dimensions(info)
     sizes = tuple(1 if d == -1 else d for d in shape)
     if (
@@ -185,7 +206,7 @@ def _ordered(proto: GraphProto, known: set[str]) -> list[NodeProto]:
     for node in proto.node:
         for name in node.output:
             if name and (name in made or name in known):
-                raise ConvertError(f"tensor '{name}' is defined twice (again by {_label(node)})", _CHECKER_HINT)
+                raise ConvertError(f"tensor '{name}' is defined twice (again by {_label(node)})", CHECK_HINT)
             if name:
                 made[name] = node
     ordered: list[NodeProto] = []
@@ -204,10 +225,10 @@ def _ordered(proto: GraphProto, known: set[str]) -> list[NodeProto]:
             if missing:
                 raise ConvertError(
                     f"{_label(node)} reads '{missing[0]}', which is no input, no initializer and no node's output",
-                    _CHECKER_HINT,
+                    CHECK_HINT,
                 )
             raise ConvertError(
-                f"{_label(node)} is part of a cycle: it reads what is computed from its own output", None
+                f"{_label(node)} is part of a cycle: it reads what is computed from its own output", CHECK_HINT
             )
         waiting = rest
     return ordered
@@ -262,14 +283,5 @@ def _raw(context: Context, node: NodeProto, opsets: dict[str, int]) -> RawNode:
 
 
 def _unsupported(raw: RawNode, node: NodeProto) -> ConvertError:
-    hint = None
-    if raw.op in ("DynamicQuantizeLinear", "MatMulInteger", "ConvInteger", "DynamicQuantizeMatMul"):
-        hint = "the model is quantized dynamically: scales depend on the input; " + QUANTIZE_HINT
-    elif raw.op == "Quant" or raw.domain.startswith("qonnx"):
-        hint = (
-            "this is QONNX: export the model again in QCDQ style, with QuantizeLinear and DequantizeLinear: "
-            "brevitas.export.export_onnx_qcdq(model, args=example, export_path='model.onnx')"
-        )
-    elif raw.domain not in DOMAINS:
-        hint = f"operators of domain '{raw.domain}' cannot be converted; export with standard ONNX operators"
+    hint = advice(raw.domain, raw.op, next(iter(node.input), "OUTPUT"))
     return raw.refuse("the operator is not supported", supported(), hint)
