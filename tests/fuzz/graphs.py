@@ -124,7 +124,7 @@ class GraphMaker:
         inner = max(1, int(np.prod(shape)) // shape[channel])
         base = np.float32(reach / (np.sqrt(inner) * (1 if kind == "small" else 60)))
         base = np.float32(
-            {"fit": base, "power": 2.0 ** np.rint(np.log2(base)), "tiny": base / 300, "huge": base * 300}[fit]
+            {"fit": base, "power": 2.0 ** np.rint(np.log2(base)), "tiny": base / 300, "huge": base * 30000}[fit]
         )
         scale = base if not count else (base * self.numbers.choice([0.5, 1, 1.7], count)).astype(np.float32)
         zero = np.zeros(np.shape(scale), np.int8)

@@ -14,8 +14,6 @@ from onnxino_converter.ir import Graph, Node, Quantization, Value
 from onnxino_converter.quantized import AddSpec, Clamp, LookupSpec, MulSpec
 from onnxino_converter.refusal import refusal
 
-LARGEST_TERMS = 2.0**20  # steps: four roundings of such terms are a quarter of a step
-
 
 def fuse_add(pattern: Pattern) -> list[Node]:
     affine = affine_nodes(pattern)
@@ -24,8 +22,7 @@ def fuse_add(pattern: Pattern) -> list[Node]:
     a, b = _both(pattern)
     domain, exactness = pattern.arithmetic([a, b], "any")
     y, result = pattern.y, pattern.result
-    if exactness == Exactness.Step and _cancels(a, b, y):
-        raise refusal(pattern.head.describe(), "its scales are too far apart for sums in steps of the result")
+    pattern.check_reach(255 * (float(a.scale[0]) + float(b.scale[0])) / y.scale, exactness)
     return add_nodes(pattern.graph, pattern.head, a, b, y, result, domain, pattern.clamp, exactness)
 
 
@@ -37,13 +34,6 @@ def fuse_mul(pattern: Pattern) -> list[Node]:
     domain, exactness = pattern.arithmetic([a, b], "any")
     y, result = pattern.y, pattern.result
     return mul_nodes(pattern.graph, pattern.head, a, b, y, result, domain, pattern.clamp, exactness)
-
-
-def _cancels(a: Operand, b: Operand, y: Quantization) -> bool:
-    """Whether terms of a sum can be so many steps that a fused multiply-add of zero points and values in float32 is not
-    within one step; then the float32 kernel runs, as in ONNX Runtime."""
-    reach = float(a.scale[0]) + float(b.scale[0])
-    return 255 * reach > LARGEST_TERMS * y.scale
 
 
 def _both(pattern: Pattern) -> tuple[Operand, Operand]:
