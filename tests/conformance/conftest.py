@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from onnxino.schema.model import Model
 
 FULL = os.environ.get("ONNXINO_CONFORMANCE") == "full"
-RANDOM_INPUTS = 64 if FULL else 3
+RANDOM_INPUTS = 64 if FULL else 2
 FEW_INPUTS = 8 if FULL else 1
 ORACLE_INPUTS = 200 if FULL else 2
-REAL_INPUTS = None if FULL else 3
+REAL_INPUTS = None if FULL else 2
 ORACLE_REAL_INPUTS = None if FULL else 2
 
 MLPERF = ("ic", "vww", "kws", "ad")

@@ -100,7 +100,9 @@ def test_matching() -> None:
 def test_models_that_do_not_belong_together() -> None:
     quantized = quantized_model()
     with InferenceSession(convert(quantized, board=None).model) as session:
-        with pytest.raises(InputError, match="cannot run the float model on these inputs"):
+        with pytest.raises(
+            InputError, match="cannot run the float model on these inputs: Got invalid dimensions for input"
+        ):
             compare_with_float(session, quantized, float_model(shape=[1, 2, 5, 5]), {"x": inputs()})
         two = float_model()
         two.graph.input.append(helper.make_tensor_value_info("z", FLOAT, [1]))
@@ -118,7 +120,7 @@ def test_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert [one["float_tensor"] for one in found["layers"]] == ["relu", "y"]
     assert found["outputs"]["y"] > 10
     assert main(arguments) == 0
-    assert "signal-to-noise ratio against f.onnx" in capsys.readouterr().out
+    assert "signal-to-noise ratio against f.onnx (20 dB: " in capsys.readouterr().out
     assert main([*arguments[:-1], str(tmp_path / "none.onnx")]) == 1
     assert "there is no model" in capsys.readouterr().err
 

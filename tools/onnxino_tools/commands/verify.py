@@ -142,7 +142,10 @@ def snr_as_text(report: SnrReport, name: str) -> list[str]:
     rows = [["layer", "kernel", "tensor of the float model", "SNR"]]
     rows += [[one.operator, one.kernel, one.tensor, f"{one.decibels:.1f} dB"] for one in report.layers]
     rows += [["output", "", output, f"{value:.1f} dB"] for output, value in report.outputs.items()]
-    lines = [f"signal-to-noise ratio against {name}", *ui.table(rows, right=(3,))]
+    lines = [
+        f"signal-to-noise ratio against {name} (20 dB: quantization errors are a tenth of the values; more is better)"
+    ]
+    lines += ui.table(rows, right=(3,))
     if report.unmatched:
         lines.append(f"without a counterpart in the float model: {', '.join(report.unmatched)}")
     return lines

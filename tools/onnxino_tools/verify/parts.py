@@ -78,8 +78,21 @@ class Parts:
         """The part that ends in `output`, and the names of its inputs. Raises what ONNX Runtime does."""
         if output not in self._sessions:
             nodes, inputs = self._walk(output, values)
+            if self._merged(nodes - {id(self._producers[output])}):
+                raise LookupError(output)
             self._sessions[output] = self._session(nodes, inputs, output), inputs
         return self._sessions[output]
+
+    def _merged(self, nodes: set[int]) -> bool:
+        """Whether a second quantization in a row is among the nodes (by id), which ONNX Runtime merges with the first."""
+        for second in self._proto.graph.node:
+            if id(second) in nodes and second.op_type == "QuantizeLinear":
+                back = self._producers.get(second.input[0])
+                first = None if back is None else self._producers.get(back.input[0])
+                types = [node.op_type for node in (first, back) if node is not None]
+                if types == ["QuantizeLinear", "DequantizeLinear"]:
+                    return True
+        return False
 
     def _walk(self, output: str, values: dict[int, NDArray[Any]]) -> tuple[set[int], list[str]]:
         """Back from `output` to the tensors that are known: the nodes (by id) in between, and the known ones."""

@@ -186,6 +186,9 @@ def run_float(model: ModelProto, feeds: dict[str, NDArray[Any]], count: int) -> 
                 if getattr(value, "dtype", None) == np.float32:
                     runs.setdefault(name, []).append(value)
     except Exception as error:  # ONNX Runtime's own exceptions have no common base
-        reason = str(error).strip().splitlines()[-1]
-        raise InputError(f"ONNX Runtime cannot run the float model on these inputs: {reason}") from error
+        reason = re.sub(r"^\[ONNXRuntimeError\] : \d+ : \w+ : ", "", " ".join(str(error).split()))
+        raise InputError(
+            f"ONNX Runtime cannot run the float model on these inputs: {reason}",
+            "--float-model is the model that was quantized",
+        ) from error
     return {name: np.concatenate([np.atleast_1d(v) for v in values]) for name, values in runs.items()}
