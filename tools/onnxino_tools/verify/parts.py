@@ -75,7 +75,8 @@ class Parts:
         return values.get(number, values.get(int(self._model.tensors[number].alias_of)))
 
     def _open(self, output: str, values: dict[int, NDArray[Any]]) -> tuple[Any, list[str]]:
-        """The part that ends in `output`, and the names of its inputs. Raises what ONNX Runtime does."""
+        """The part that ends in `output`, and the names of its inputs. Raises what ONNX Runtime does, and LookupError
+        for a part that does not mean the same there."""
         if output not in self._sessions:
             nodes, inputs = self._walk(output, values)
             if self._merged(nodes - {id(self._producers[output])}):
@@ -84,7 +85,7 @@ class Parts:
         return self._sessions[output]
 
     def _merged(self, nodes: set[int]) -> bool:
-        """Whether a second quantization in a row is among the nodes (by id), which ONNX Runtime merges with the first."""
+        """Whether a second quantization in a row is among the nodes (by id): ONNX Runtime merges it with the first."""
         for second in self._proto.graph.node:
             if id(second) in nodes and second.op_type == "QuantizeLinear":
                 back = self._producers.get(second.input[0])
