@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from onnxino_converter.arithmetic import quantize_array
-from onnxino_converter.fuse.operands import held
+from onnxino_converter.fuse.operands import held, per_tensor
 from onnxino_converter.ir import Graph, Node, Value
 
 MOVEMENT = ("Reshape", "Transpose", "MaxPool", "Take", "Pad")
@@ -51,6 +51,8 @@ def _dequantize_after(graph: Graph) -> bool:
         quantized = source.input(0)
         moved = graph.new_value(f"{node.output.name}_quantized", node.output.shape, quantized.dtype)
         moved.unsigned_in_ort = quantized.unsigned_in_ort
+        if quantized.constant is None:
+            moved.quantization = per_tensor(source, source.attributes["scale"], source.attributes["zero_point"], "")
         attributes = {**source.attributes, "axis": axis}
         if node.op == "Reshape" and quantized.constant is not None and not node.attributes.get("lifted"):
             attributes["float_in_ort"] = True  # it has no integer kernels for reshaped weights
