@@ -18,9 +18,10 @@ from onnxruntime.quantization import CalibrationMethod, QuantFormat, QuantType
 from static_nets import NETS
 
 from onnxino import load_model
-from onnxino.errors import ConvertError
+from onnxino.errors import ConvertError, OnnxinoError
 from onnxino.schema.model import Exactness
 from onnxino_converter import convert
+from onnxino_tools.verify.oracle import Oracle
 from onnxino_tools.verify.run import random_feeds
 
 S8, U8, S16, U16 = QuantType.QInt8, QuantType.QUInt8, QuantType.QInt16, QuantType.QUInt16
@@ -194,6 +195,8 @@ def test_rows_of_a_matrix_quantized_apart_run_in_float(tmp_path: Path) -> None:
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     oracle = onnxruntime.InferenceSession(model.SerializeToString(), options)
+    with pytest.raises(OnnxinoError, match=r"ONNX Runtime loads this model, but cannot run it: .*QLinearMatMul"):
+        Oracle(model).run(random_feeds(loaded, 1))
     with InferenceSession(convert(model).model) as session:
         for seed in range(8):
             feeds = random_feeds(loaded, 1, seed)

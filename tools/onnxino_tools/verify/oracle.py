@@ -169,8 +169,15 @@ class Oracle:
         return _session(exposed, precise=False, optimize=False)
 
     def run(self, feeds: dict[str, NDArray[Any]]) -> list[NDArray[Any]]:
-        """The outputs of the model as ONNX Runtime computes them, in the order of `output_names`."""
-        return list(self.session.run(None, feeds))
+        """The outputs of the model as ONNX Runtime computes them, in the order of `output_names`.
+
+        Raises OnnxinoError where its rewriting made a graph that it cannot run.
+        """
+        try:
+            return list(self.session.run(None, feeds))
+        except Exception as error:  # ONNX Runtime's own exceptions have no common base
+            reason = str(error).strip().splitlines()[-1]
+            raise OnnxinoError(f"ONNX Runtime loads this model, but cannot run it: {reason}") from error
 
     def run_inside(self, feeds: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
         """Every tensor of the rewritten graph by its name there."""
