@@ -154,6 +154,19 @@ def test_options(net: str, option: str, tmp_path: Path) -> None:
     check(quantized(net, tmp_path, **OPTIONS[option]))
 
 
+@pytest.mark.parametrize("net", NETS)
+def test_mixed_precision(net: str, tmp_path: Path) -> None:
+    """One tensor of 16 bits in a model of 8, with conversions around it; another with parameters of its own."""
+    b = Builder()
+    NETS[net](b)
+    first, second = b.nodes[0].output[0], b.nodes[-2].output[0]
+    overrides = {
+        first: [{"quant_type": U16, "convert": {"quant_type": U8}}],
+        second: [{"scale": np.array(0.05, np.float32), "zero_point": np.array(3, np.uint8)}],
+    }
+    check(quantized(net, tmp_path, **_extra(U8, TensorQuantOverrides=overrides)))
+
+
 @pytest.mark.parametrize("per_channel", [False, True], ids=["per tensor", "per channel"])
 @pytest.mark.parametrize(("activation", "weight"), [(S8, S8), (U8, S8), (U8, U8)], ids=["s8s8", "u8s8", "u8u8"])
 def test_a_classifier_with_folded_norms_is_integer_throughout(
