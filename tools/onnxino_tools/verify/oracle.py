@@ -68,6 +68,11 @@ def open_as_written(model: ModelProto) -> Any:
     return _session(model, precise=False, optimize=False)
 
 
+def open_optimized(model: ModelProto) -> Any:
+    """A session of a model as ONNX Runtime runs it. Raises what ONNX Runtime does."""
+    return _session(model, precise=True)
+
+
 def host_saturates() -> bool:
     """Whether ONNX Runtime's u8*s8 kernels saturate on this machine (x86-64 with AVX2 but without VNNI).
 

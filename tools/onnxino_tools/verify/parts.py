@@ -2,7 +2,8 @@
 
 Where ONNX Runtime's rewritten graph holds no tensor of the model's (float32 convolutions in a blocked layout, operators
 merged into others), the nodes of the original graph between an operator's inputs and its result are a model of their
-own. It runs as it is written, nothing optimized.
+own. It runs as it is written, nothing optimized; but where float32 weights stand in an operator that runs on integers,
+quantizing them is ONNX Runtime's own doing, and only its optimizer does that.
 """
 
 from __future__ import annotations
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
 
     from onnxino.schema.model import Model, Tensor
 
+from onnxino.schema.model import Conv2D, DepthwiseConv2D, FullyConnected
+
+_DENSE = (Conv2D, DepthwiseConv2D, FullyConnected)
 QUANTIZED = "_quantized"  # the converter's name for a tensor that only it quantizes: that of the real tensor, and this
 
 
@@ -29,6 +33,7 @@ class Parts:
         self._constants = {tensor.name for tensor in proto.graph.initializer}
         self._inputs = {info.name for info in proto.graph.input} - self._constants
         self._numbers = {self._onnx_name(t): k for k, t in enumerate(model.tensors) if t.data is None}
+        self._kernels = {id(model.tensors[int(k)]): op.kernel for op in model.operators for k in op.outputs}
         self._restated = _restated(proto, model)
         self._types: dict[str, int] | None = None
         self._sessions: dict[str, tuple[Any, list[str]]] = {}
@@ -51,7 +56,7 @@ class Parts:
         if name is None or name not in self._producers:
             return None
         try:
-            session, inputs = self._open(name, values)
+            session, inputs = self._open(name, values, tensor)
             if not self._restated.isdisjoint((name, *inputs)):
                 return None  # as written, the part means other numbers by these bytes
             result: NDArray[Any] = session.run(None, {k: self._feed(k, values) for k in inputs})[0]
@@ -74,15 +79,26 @@ class Parts:
             return None
         return values.get(number, values.get(int(self._model.tensors[number].alias_of)))
 
-    def _open(self, output: str, values: dict[int, NDArray[Any]]) -> tuple[Any, list[str]]:
-        """The part that ends in `output`, and the names of its inputs. Raises what ONNX Runtime does, and LookupError
-        for a part that does not mean the same there."""
+    def _open(self, output: str, values: dict[int, NDArray[Any]], tensor: Tensor) -> tuple[Any, list[str]]:
+        """The part that ends in `output`, which is the device's `tensor`, and the names of its inputs. Raises what ONNX
+        Runtime does, and LookupError for a part that does not mean the same there."""
         if output not in self._sessions:
             nodes, inputs = self._walk(output, values)
             if self._merged(nodes - {id(self._producers[output])}):
                 raise LookupError(output)
-            self._sessions[output] = self._session(nodes, inputs, output), inputs
+            on_integers = isinstance(self._kernels.get(id(tensor)), _DENSE) and self._has_float_weights(nodes)
+            self._sessions[output] = self._session(nodes, inputs, output, tensor if on_integers else None), inputs
         return self._sessions[output]
+
+    def _has_float_weights(self, nodes: set[int]) -> bool:
+        """Whether a Conv, Gemm or MatMul among the nodes (by id) has float32 constants as weights."""
+        from onnx import TensorProto
+
+        floats = {t.name for t in self._proto.graph.initializer if t.data_type == TensorProto.FLOAT}
+        return any(
+            id(node) in nodes and node.op_type in ("Conv", "Gemm", "MatMul") and not floats.isdisjoint(node.input[:2])
+            for node in self._proto.graph.node
+        )
 
     def _merged(self, nodes: set[int]) -> bool:
         """Whether a second quantization in a row is among the nodes (by id): ONNX Runtime merges it with the first."""
@@ -109,11 +125,13 @@ class Parts:
                 pending += [n for n in self._producers[name].input if n and n not in self._constants]
         return nodes, sorted(set(inputs))
 
-    def _session(self, nodes: set[int], inputs: list[str], output: str) -> Any:
+    def _session(self, nodes: set[int], inputs: list[str], output: str, quantized: Tensor | None) -> Any:
+        """quantized: the device's tensor, where the part is to run on integers; a real output is quantized like it and
+        made real again, since without a quantizer behind an operator ONNX Runtime runs it in float32."""
         from onnx import ModelProto as Proto
         from onnx import ValueInfoProto, helper
 
-        from onnxino_tools.verify.oracle import open_as_written
+        from onnxino_tools.verify.oracle import open_as_written, open_optimized
 
         types = self._element_types()
         part = Proto()
@@ -121,8 +139,11 @@ class Parts:
         del part.graph.node[:], part.graph.input[:], part.graph.output[:], part.graph.value_info[:]
         part.graph.node.extend(node for node in self._proto.graph.node if id(node) in nodes)
         part.graph.input.extend(helper.make_tensor_value_info(name, types[name], None) for name in inputs)
-        part.graph.output.append(ValueInfoProto(name=output))
-        return open_as_written(part)
+        if quantized is None:
+            part.graph.output.append(ValueInfoProto(name=output))
+            return open_as_written(part)
+        part.graph.output.append(ValueInfoProto(name=_quantize(part, output, quantized)))
+        return open_optimized(part)
 
     def _element_types(self) -> dict[str, int]:
         """ONNX element type of every tensor, as ONNX Runtime infers them (it knows its own operators)."""
@@ -152,6 +173,24 @@ class Parts:
         assert value is not None
         dtype: np.dtype[Any] = helper.tensor_dtype_to_np_dtype(self._element_types()[name])
         return to_onnx(value, tensor, dtype)
+
+
+def _quantize(part: ModelProto, name: str, tensor: Tensor) -> str:
+    """Appends a pair of QuantizeLinear and DequantizeLinear with the tensor's parameters; the name of its result."""
+    import numpy as np
+    from onnx import helper, numpy_helper
+
+    if name == tensor.name:
+        return name
+    unsigned = tensor.onnx_type.name == "UInt8"
+    zero = np.uint8(tensor.zero_point + 128) if unsigned else np.int8(tensor.zero_point)
+    parameters = [f"{name}_own_scale", f"{name}_own_zero_point"]
+    for constant, value in zip(parameters, (np.float32(tensor.scale), zero), strict=True):
+        part.graph.initializer.append(numpy_helper.from_array(np.asarray(value), constant))
+    between, result = f"{name}_own_quantized", f"{name}_own_real"
+    part.graph.node.append(helper.make_node("QuantizeLinear", [name, *parameters], [between]))
+    part.graph.node.append(helper.make_node("DequantizeLinear", [between, *parameters], [result]))
+    return result
 
 
 def _restated(proto: ModelProto, model: Model) -> set[str]:
