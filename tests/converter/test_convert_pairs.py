@@ -135,3 +135,27 @@ def test_nodes_that_lead_nowhere_read_too() -> None:
     net.op("QLinearSigmoid", [x.name, *net.params(x.q), *net.params(Q(1 / 256, -128))], MS)
     net.output(net.quantize(net.dq(x), Q(0.13, 0)))
     _agree(net)
+
+
+@pytest.mark.parametrize("unsigned", [False, True], ids=["int8", "uint8"])
+@pytest.mark.parametrize(
+    ("first", "second"), [((0, 2, 3, 1), (0, 2, 3, 1)), ((0, 2, 3, 1), (0, 3, 1, 2)), ((0, 1, 3, 2), (0, 1, 3, 2))]
+)
+def test_pairs_that_become_neighbours_when_transposes_join(
+    first: tuple[int, ...], second: tuple[int, ...], unsigned: bool
+) -> None:
+    """x -> Q1, DQ1, T1, Q2, DQ2, T2, Q3, DQ3: ONNX Runtime joins T1 and T2, and then merges pairs that meet."""
+    net = Net(unsigned=unsigned)
+    a, b, c = Q(0.02, 0), Q(0.02, -128), Q(0.03, -7)
+    turned = net.quantize(net.op("Transpose", [net.dq(net.input((3, 4, 5), a))], perm=list(first)), b)
+    net.output(net.quantize(net.op("Transpose", [net.dq(turned)], perm=list(second)), c))
+    _agree(net)
+
+
+def test_transposes_around_a_convolution_are_left_alone() -> None:
+    net = Net()
+    x = net.op("Transpose", [net.dq(net.input((6, 6, 3), Q(0.02)))], perm=[0, 3, 1, 2])
+    weights = net.dq_const(np.random.default_rng(0).integers(-127, 128, (4, 3, 3, 3)).astype(np.int8), 0.01)
+    conv = net.quantize(net.op("Conv", [net.dq(net.quantize(x, Q(0.02))), weights]), Q(0.1))
+    net.output(net.quantize(net.op("Transpose", [net.dq(conv)], perm=[0, 2, 3, 1]), Q(0.1)))
+    _agree(net)
