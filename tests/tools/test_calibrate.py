@@ -279,3 +279,32 @@ def test_what_cannot_be_converted_is_told_before_the_data_are_read(
     code, _, err = onnxino("convert", tmp_path / "changed.onnx", "--calibrate", tmp_path / "none.npz")
     assert code == 1
     assert text in err
+
+
+@pytest.mark.parametrize("option", ["--save-onnx", "--save-onnx-optimized"])
+@pytest.mark.parametrize("what", ["model", "data", "labels", "link", "written"])
+def test_nothing_that_is_read_is_overwritten(
+    onnxino: Command, model: Path, images: Path, tmp_path: Path, option: str, what: str
+) -> None:
+    labels = tmp_path / "labels.txt"
+    labels.write_text("a\nb\nc\n")
+    (tmp_path / "link.onnx").symlink_to(model)
+    paths = {"model": model, "data": images, "labels": labels, "link": tmp_path / "link.onnx"}
+    target = paths.get(what, tmp_path / "small.oxm")
+    before = {path: path.read_bytes() for path in paths.values()}
+    argv = ["convert", model, "--calibrate", images, "--labels", labels, option, target, "-o", tmp_path]
+    code, _, err = onnxino(*argv)
+    assert code == 1
+    assert f"'{tmp_path / 'small.oxm' if what == 'written' else target}' would be overwritten" in err
+    assert "hint: choose another name" in err
+    assert before == {path: path.read_bytes() for path in paths.values()}
+    assert not (tmp_path / "small.oxm").exists()
+
+
+def test_a_folder_of_data_keeps_its_images(onnxino: Command, model: Path, tmp_path: Path) -> None:
+    image = tmp_path / "photos" / "a" / "x.png"
+    image.parent.mkdir(parents=True)
+    image.write_bytes(b"precious")
+    code, _, err = onnxino("convert", model, "--calibrate", tmp_path / "photos", "--save-onnx", image)
+    assert (code, image.read_bytes()) == (1, b"precious")
+    assert "would be overwritten" in err

@@ -13,6 +13,7 @@ from typing import BinaryIO
 from onnxino.errors import InputError
 
 _HINT = "choose another place, or free it: the folder must exist or be creatable, and be writable"
+_MADE = (".onnx", ".oxm", ".c", ".h", ".json")
 _SEPARATORS = tuple(s for s in (os.sep, os.altsep) if s)
 
 
@@ -30,6 +31,22 @@ def check_writable(path: str | os.PathLike[str]) -> None:
         partial = _partial(target)
         partial.touch(exist_ok=False)
         partial.unlink()
+
+
+def check_apart(outputs: Sequence[str | os.PathLike[str]], inputs: Sequence[str | os.PathLike[str]]) -> None:
+    """Raises InputError where a file to be written is one that is read (or lies in a folder of data), or another one
+    to be written: links are followed."""
+    taken = {Path(os.path.realpath(path)): f"is read here ('{os.fspath(path)}')" for path in inputs}
+    for output in outputs:
+        target = Path(os.path.realpath(output))
+        clash = taken.get(target)
+        if clash is None and target.is_file() and target.suffix.lower() not in _MADE:  # what was made may be made again
+            clash = next((said for path, said in taken.items() if path in target.parents and path.is_dir()), None)
+        if clash is not None:
+            raise InputError(
+                f"'{os.fspath(output)}' would be overwritten, but it {clash}", "choose another name for it"
+            )
+        taken[target] = "is written here already"
 
 
 def write_whole(path: str | os.PathLike[str], write: Callable[[BinaryIO], None]) -> None:

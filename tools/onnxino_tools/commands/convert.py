@@ -7,6 +7,7 @@ the quantization of inputs and outputs as macros) and NAME.report.json (work, si
 from __future__ import annotations
 
 import json
+import os
 import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from onnxino.errors import InputError
 from onnxino_tools import arguments, ui
 from onnxino_tools.calibrate import add_calibration, check_options, note_steps, quantized
-from onnxino_tools.files import write_all
+from onnxino_tools.files import check_apart, write_all
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -52,6 +53,7 @@ def run(args: Namespace) -> int:
 
     preprocessing = options.metadata()
     source, name = args.model, args.name
+    _check_outputs(args, name or identifier(Path(args.model).stem))
     if args.calibrate is not None:
         source, name = quantized(args), name or identifier(Path(args.model).stem)
     converted = convert(
@@ -85,6 +87,14 @@ def run(args: Namespace) -> int:
         ui.talk(f"next: onnxino run {oxm} IMAGE")
         ui.talk(f"or:   onnxino serial-eval --port emulator --model {oxm} --data DATA")
     return 0
+
+
+def _check_outputs(args: Namespace, name: str) -> None:
+    """Raises InputError where a file to be written is one of those that are read: nothing may be lost by a slip."""
+    inputs = [args.model, *(given for given in (args.calibrate, args.labels) if given and os.path.exists(given))]
+    outputs = [given for given in (args.save_onnx, args.save_onnx_optimized) if given is not None]
+    folder = Path(args.output)
+    check_apart([*outputs, *(folder / f"{name}{end}" for end in (".oxm", ".c", ".h", ".report.json"))], inputs)
 
 
 def read_labels(text: str) -> list[str]:
