@@ -61,7 +61,7 @@ def numbers(text: str) -> list[float]:
 
 def add_json(parser: Parser) -> None:
     """--json."""
-    parser.add_argument("--json", action="store_true", help="print the result as JSON on stdout")
+    parser.add_argument("--json", action="store_true", help="print the result, or the error, as JSON on stdout")
 
 
 def add_save(parser: Parser, what: str) -> None:
