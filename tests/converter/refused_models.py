@@ -21,7 +21,7 @@ class Refused:
     node: str
     operator: str
     hint: str
-    found: str = "the operator is not supported; supported: Abs, Add,"
+    found: str = "the operator is not supported; docs/operators.md lists those that are"
 
 
 def _random(*shape: int) -> Any:
@@ -172,7 +172,8 @@ REFUSED: dict[str, Refused] = {
     "sequence": Refused(chain("SequenceConstruct", "ConcatFromSequence"), "odd", "SequenceConstruct", "torch.split"),
     "comparison": Refused(one("Greater", {"z": np.float32(0)}), "odd", "Greater", "torch.clamp"),
     "Einsum": Refused(one("Einsum", equation="abcd->ab"), "odd", "Einsum", "torch.matmul"),
-    "LRN": Refused(one("LRN", size=3), "odd", "LRN", "extract_model('model.onnx', 'cut.onnx', ['INPUT'], ['x'])"),
+    "LRN": Refused(one("LRN", size=3), "odd", "LRN", "express it by operators that are supported"),
+    "misspelt": Refused(one("MaxPoool"), "odd", "MaxPoool", "did you mean MaxPool?"),
     "float16": Refused(
         chain("Cast", "Relu", to=TensorProto.FLOAT16),
         *("odd", "Cast", "model.float()", "it casts float32 to float16 at run time; supported: int8 and uint8"),
@@ -202,7 +203,16 @@ def _input(kind: int = FLOAT, shape: Sequence[int | str] = IMAGE) -> Callable[[]
 WHOLE: dict[str, tuple[Callable[[], ModelProto], str, str]] = {
     "opset too old": (_opset(7), "the model uses opset 7; supported: 10 to 25", "convert_version(onnx.load("),
     "opset too new": (_opset(99), "the model uses opset 99; supported: 10 to 25", "opset_version=17"),
-    "height unknown": (_input(shape=("N", 2, "h", 8)), "dimension 2 ('h') is not fixed", "--dim_param h"),
+    "height unknown": (
+        _input(shape=("N", 2, "h", 8)),
+        "dimension 2 ('h') is not fixed",
+        "--input_name x --input_shape 1,2,64,8",
+    ),
+    "height and width unknown": (
+        _input(shape=("N", 2, "h", "")),
+        "graph input 'x': dimensions 2 ('h'), 3 ('') are not fixed",
+        "--input_shape 1,2,64,64 ",
+    ),
     "texts": (_input(TensorProto.STRING), "graph input 'x' is of type string; supported: float32", "float32 inputs"),
     "half floats": (_input(TensorProto.FLOAT16), "graph input 'x' is of type float16", "float32 inputs"),
     "eight dimensions": (_input(shape=(1,) * 8), "graph input 'x' has 8 dimensions; supported: 1 to 6", "Reshape"),

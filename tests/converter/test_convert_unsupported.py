@@ -18,11 +18,11 @@ from onnxino_tools.inspect.report import inspect_file
 
 @pytest.mark.parametrize("refused", REFUSED.values(), ids=REFUSED.keys())
 def test_operator(refused: Refused, tmp_path: Path) -> None:
+    onnx.save(refused.build(), tmp_path / "model.onnx")
     with pytest.raises(ConvertError) as caught:
-        convert(refused.build(), float=True)
+        convert(tmp_path / "model.onnx", float=True)
     assert caught.value.message.startswith(f"node '{refused.node}' ({refused.operator}): {refused.found}")
     assert refused.hint in (caught.value.hint or "")
-    onnx.save(refused.build(), tmp_path / "model.onnx")
     report = inspect_file(tmp_path / "model.onnx")
     assert not report["converts"]
     node = next(node for node in report["nodes"] if node["name"] == refused.node)
@@ -35,11 +35,11 @@ def test_operator(refused: Refused, tmp_path: Path) -> None:
 @pytest.mark.parametrize(("name", "expected"), WHOLE.items(), ids=WHOLE.keys())
 def test_model_as_a_whole(name: str, expected: tuple[object, str, str], tmp_path: Path) -> None:
     build, message, hint = WHOLE[name]
+    onnx.save(build(), tmp_path / "model.onnx")
     with pytest.raises(ConvertError) as caught:
-        convert(build(), float=True)
+        convert(tmp_path / "model.onnx", float=True)
     assert message in caught.value.message
     assert hint.lower() in (caught.value.hint or "").lower()
-    onnx.save(build(), tmp_path / "model.onnx")
     report = inspect_file(tmp_path / "model.onnx")
     assert report["problem"] == {"message": caught.value.message, "hint": caught.value.hint}
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from onnxino_converter.refusal import EIGHT_BITS_HINT, QUANTIZE_HINT, SIMPLIFY
+from onnxino_converter.refusal import CUT_OFF, EIGHT_BITS_HINT, QUANTIZE_HINT, SIMPLIFY
 
 _DYNAMIC = "the model is quantized dynamically: scales depend on the input; " + QUANTIZE_HINT
 _QONNX = (
@@ -63,8 +63,8 @@ _BY_OPERATOR = {
 }
 
 
-def advice(domain: str, operator: str, first_input: str) -> str:
-    """The hint for an operator without a handler. first_input: the tensor up to which the model can be kept."""
+def advice(domain: str, operator: str) -> str:
+    """The hint for an operator without a handler."""
     if domain.startswith("qonnx"):
         return _QONNX
     if operator in _BY_OPERATOR and domain in ("", "ai.onnx", "com.microsoft"):
@@ -73,7 +73,20 @@ def advice(domain: str, operator: str, first_input: str) -> str:
         return _OPTIMIZED
     if domain not in ("", "ai.onnx"):
         return f"operators of domain '{domain}' cannot be converted; export with standard ONNX operators"
-    return (
-        "express it by the supported operators, or cut the model off before it and compute the rest on the host: "
-        f"onnx.utils.extract_model('model.onnx', 'cut.onnx', ['INPUT'], ['{first_input}'])"
-    )
+    near = _near(operator) if domain in ("", "ai.onnx") else None
+    if near is not None:
+        return f"ONNX has no operator '{operator}': did you mean {near}?"
+    return f"express it by operators that are supported{CUT_OFF}"
+
+
+def _near(operator: str) -> str | None:
+    """The supported operator that was meant, where ONNX has none of this name."""
+    import difflib
+
+    from onnx import defs
+
+    from onnxino_converter.importer.handlers import ONNX
+
+    if defs.has(operator):
+        return None
+    return next(iter(difflib.get_close_matches(operator, ONNX, n=1, cutoff=0.75)), None)

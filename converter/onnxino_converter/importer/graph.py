@@ -10,13 +10,15 @@ from onnxino.errors import ConvertError
 from onnxino_converter.importer.advice import advice
 from onnxino_converter.importer.constants import evaluate
 from onnxino_converter.importer.context import Context, RawNode
-from onnxino_converter.importer.handlers import DOMAINS, supported
+from onnxino_converter.importer.finite import check_weights
+from onnxino_converter.importer.handlers import DOMAINS
 from onnxino_converter.ir import Graph, PortInfo, Shape, Value
-from onnxino_converter.refusal import CHECK_HINT
+from onnxino_converter.refusal import CHECK_HINT, NOT_SUPPORTED
 
 if TYPE_CHECKING:
     from onnx import GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto
 
+VIEWER_DOMAIN = "org.onnxino"  # of what --save-onnx-optimized writes
 OPSET_MIN, OPSET_MAX = 10, 25
 RANK_MAX = 6
 _OPSET_OLD = (
@@ -31,7 +33,13 @@ _STAYING = {"DepthToSpace", "Expand", "Flatten", "Gather", "Pad", "Resize", "Spa
 
 def import_graph(model: ModelProto) -> Graph:
     """The IR of a model. Raises ConvertError for what is not valid or not supported."""
+    if any(node.domain == VIEWER_DOMAIN for node in model.graph.node):
+        raise ConvertError(
+            "the model was written by --save-onnx-optimized, for viewers alone: nothing can run it",
+            "give the ONNX model that was converted then",
+        )
     proto = _inlined(model).graph
+    check_weights(model)
     opsets = _opsets(model)
     if not proto.output:
         raise ConvertError("the graph has no outputs", "export the model again")
@@ -136,18 +144,29 @@ def _input(info: ValueInfoProto, context: Context) -> PortInfo:
             f"{where} has {len(shape)} dimensions; supported: 1 to {RANK_MAX}",
             "export it with a batch and up to 5 more dimensions: torch.Tensor.reshape in front",
         )
+    if -1 in shape[1:]:
+        raise _not_fixed(info.name, shape, names)
     for axis, size in enumerate(shape):
-        if size == -1 and axis > 0:
-            raise ConvertError(
-                f"{where}: dimension {axis} ('{names[axis]}') is not fixed; only the first (the batch) may be",
-                "python -m onnxruntime.tools.make_dynamic_shape_fixed "
-                f"--dim_param {names[axis] or 'NAME'} --dim_value N model.onnx fixed.onnx",
-            )
         if size == 0:
             raise ConvertError(f"{where}: dimension {axis} is 0: the tensor is empty", "give it its real size")
     value = Value(info.name, tuple(1 if d == -1 else d for d in shape), dtype)
     context.values[info.name] = value
     return PortInfo(info.name, value, dtype, shape, names)
+
+
+def _not_fixed(name: str, shape: Shape, names: list[str]) -> ConvertError:
+    """The error for sizes that are not known before the model runs: all of them at once."""
+    import shlex
+
+    free = [axis for axis, size in enumerate(shape) if size == -1 and axis > 0]
+    listed = ", ".join(f"{axis} ('{names[axis]}')" for axis in free)
+    sizes = ",".join(str(size) if size != -1 else "64" if axis else "1" for axis, size in enumerate(shape))
+    what = f"dimension {listed} is" if len(free) == 1 else f"dimensions {listed} are"
+    return ConvertError(
+        f"graph input '{name}': {what} not fixed; only the first (the batch) may be",
+        f"python -m onnxruntime.tools.make_dynamic_shape_fixed --input_name {shlex.quote(name)} --input_shape {sizes} "
+        "model.onnx fixed.onnx  # in place of 64: the size that the model is to take",
+    )
 
 
 def _dimensions(info: ValueInfoProto) -> tuple[Shape, list[str]]:
@@ -254,7 +273,7 @@ def _import_node(context: Context, node: NodeProto, opsets: dict[str, int]) -> N
                 context.values[name] = Value(name, tuple(array.shape), array.dtype, array)
             return
     if handler is None:
-        raise _unsupported(raw, node)
+        raise _unsupported(raw)
     if not raw.outputs or not raw.outputs[0]:
         raise raw.refuse("it has no output")
     for value in raw.inputs:
@@ -282,6 +301,5 @@ def _raw(context: Context, node: NodeProto, opsets: dict[str, int]) -> RawNode:
     return RawNode(node.op_type, domain, node.name, opsets.get(domain, 0), inputs, list(node.output), attributes)
 
 
-def _unsupported(raw: RawNode, node: NodeProto) -> ConvertError:
-    hint = advice(raw.domain, raw.op, next(iter(node.input), "OUTPUT"))
-    return raw.refuse("the operator is not supported", supported(), hint)
+def _unsupported(raw: RawNode) -> ConvertError:
+    return raw.refuse(NOT_SUPPORTED, None, advice(raw.domain, raw.op))

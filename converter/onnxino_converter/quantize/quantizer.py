@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from onnxino import __version__
+from onnxino_converter.hints import hints_for
 from onnxino_converter.importer import load_source
+from onnxino_converter.importer.finite import check_weights
 from onnxino_converter.quantize.calibration import read_calibration
 from onnxino_converter.quantize.correct import correct_biases
 from onnxino_converter.quantize.equalize import equalize_channels
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
 
 def quantize(
     model: str | Path | bytes | ModelProto,
-    calibration: Mapping[str, Any] | Iterable[Mapping[str, Any]],
+    calibration: Mapping[str, Any] | Iterable[Any],
     *,
     method: Method = "minmax",
     per_channel: bool = True,
@@ -38,7 +40,8 @@ def quantize(
 
     model: path, bytes or onnx.ModelProto, with float32 inputs of any rank.
     calibration: an array for each input by its name, float32 (float16 and float64 are cast) of shape [samples, ...]
-        where ... is the input's shape less its first axis; or an iterable of such feeds. All inputs have the same
+        where ... is the input's shape less its first axis; or an iterable of such feeds. For a model of one
+        input, arrays alone do as well. All inputs have the same
         number of samples, at least the model's batch where that is fixed; what is left of a division by it is not used.
     method: how an activation's range is chosen: minmax, percentile, mse or entropy (docs/quantizing.md).
     per_channel: one float32 weight scale for each output channel, or one for each layer. Weights are int8, -127..127.
@@ -51,7 +54,9 @@ def quantize(
     it or that make it compute NaN or infinity, ValueError for an unknown option.
     """
     settings = Settings(method, per_channel, activations, equalize, bias_correction)
-    graph = prepare(load_source(model).model)
+    source = load_source(model)
+    with hints_for(source.model, source.path):
+        graph = prepare(source.model)
     data = read_calibration(graph, calibration)
     if settings.equalize:
         equalize_channels(graph)
@@ -66,6 +71,7 @@ def quantize(
 def check(model: ModelProto) -> None:
     """Raises ConvertError for a model that is quantized already, or does not take float32. Quick: needs no data."""
     graph = FloatGraph.read(model)
+    check_weights(model)
     check_float(graph)
     check_inputs(graph)
 

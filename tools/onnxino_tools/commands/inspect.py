@@ -93,19 +93,20 @@ def _nodes(facts: dict[str, Any]) -> list[str]:
     rows += [[n["name"], n["operator"], ", ".join(n["outputs"]), n["state"]] for n in nodes]
     lines = [*ui.table(rows), ""]
     refused = [n for n in nodes if n["state"] == "unsupported"]
-    lines.append(f"  cannot be converted: {len(refused):,} of {len(nodes):,} nodes are not supported")
-    lines += ui.table([[n["name"], n["operator"], n["reason"]] for n in refused], indent="    ")
     hints = dict.fromkeys(n["hint"] for n in refused if n["hint"])
     problem = facts["problem"]
     if problem is not None:
-        lines.append(f"  {problem['message']}")
-        hints |= {problem["hint"]: None} if problem["hint"] else {}
+        lines.append(f"  cannot be converted: {problem['message']}")
+        hints = {**({problem["hint"]: None} if problem["hint"] else {}), **hints}
+    if refused:
+        start = "and" if problem is not None else "cannot be converted:"
+        lines.append(f"  {start} {len(refused):,} of {len(nodes):,} nodes are not supported")
+        lines += ui.table([[n["name"], n["operator"], n["reason"]] for n in refused], indent="    ")
     lines += [f"  hint: {hint}" for hint in hints]
     unchecked = sum(n["state"] == "not checked" for n in nodes)
     if unchecked:
-        lines.append(
-            f"  {unchecked:,} nodes could not be checked: what they read depends on nodes that are not supported"
-        )
+        why = "that comes first" if problem is not None else "what they read depends on nodes that are not supported"
+        lines.append(f"  {ui.counted(unchecked, 'node')} could not be checked: {why}")
     if not facts["complete"]:
         lines.append("  there may be more: what is named here must be solved first")
     return lines
