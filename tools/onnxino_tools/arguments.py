@@ -107,7 +107,11 @@ def add_data(parser: Parser, required: bool = True) -> None:
     group.add_argument(
         "--data", required=required, metavar="DATA", help=".npz (images, labels), folder of class folders, or .npy"
     )
-    group.add_argument("--split", metavar="NAME", help="only the images of this split of a .npz")
+    group.add_argument(
+        "--split",
+        metavar="NAME",
+        help="only this split of the data (default: test, where there is one; all: everything)",
+    )
     group.add_argument(
         "--limit", type=positive, metavar="N", help="only N images (the first; of a folder, an even mixture)"
     )

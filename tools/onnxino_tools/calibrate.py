@@ -35,7 +35,9 @@ def add_calibration(parser: arguments.Parser) -> None:
         help=".npz (images; or arrays by input name), .npy, or folder of class folders: a few hundred training samples",
     )
     group.add_argument(
-        "--split", metavar="NAME", help="only this split of the data (default: train, where there is one)"
+        "--split",
+        metavar="NAME",
+        help="only this split of the data (default: train, where there is one; all: everything)",
     )
     group.add_argument("--limit", type=arguments.positive, metavar="N", help="only N samples")
     arguments.add_resize(group)
@@ -148,7 +150,7 @@ def _arrays_by_name(path: Path, names: list[str], args: Namespace) -> dict[str, 
                 if "images" not in held or len(names) > 1:
                     raise _other_names(path, names, held)
                 return None
-            if args.split is not None:
+            if args.split not in (None, "all"):
                 raise InputError(f"'{path}' holds arrays by input name, which have no splits", "leave --split away")
             arrays: dict[str, NDArray[Any]] = {name: archive[name] for name in names}
     except (TypeError, ValueError, OSError, EOFError, zipfile.BadZipFile):
@@ -185,10 +187,11 @@ def _warn(feeds: dict[str, NDArray[Any]]) -> None:
 
 def _images(model: ModelProto, name: str, args: Namespace) -> tuple[dict[str, NDArray[Any]], str]:
     from onnxino_tools.arguments import pixel_options
+    from onnxino_tools.data.dataset import usual_split
     from onnxino_tools.data.inputs import image_feed
 
     options = pixel_options(args)
-    split = args.split or _usual_split(Path(args.calibrate))
+    split = None if args.split == "all" else args.split or usual_split(args.calibrate, _USUAL_SPLIT)
     data, feed, text = image_feed(
         _stand_in(model, name), args.calibrate, options, split=split, limit=args.limit, resize=args.resize
     )
@@ -198,18 +201,6 @@ def _images(model: ModelProto, name: str, args: Namespace) -> tuple[dict[str, ND
     ui.talk(f"input: {text}")
     where = f"{data.source}, split {split}" if split else data.source
     return {name: feed(data.images)}, f"{_count(len(data))} from {where}"
-
-
-def _usual_split(path: Path) -> str | None:
-    """'train' where the data have it."""
-    if path.is_dir():
-        return _USUAL_SPLIT if (path / _USUAL_SPLIT).is_dir() else None
-    if path.suffix != ".npz" or not path.is_file():
-        return None
-    from onnxino_tools.data import load_dataset
-
-    splits = load_dataset(path).split
-    return _USUAL_SPLIT if splits is not None and _USUAL_SPLIT in splits else None
 
 
 def _stand_in(model: ModelProto, name: str) -> Model:

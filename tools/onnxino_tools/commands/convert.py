@@ -83,9 +83,8 @@ def run(args: Namespace) -> int:
         for line in summary(converted.report):
             ui.out(line)
         ui.out(f"  wrote             {', '.join(file for file, _ in files)} to {folder}")
-        oxm = shlex.quote(str(folder / files[0][0]))
-        ui.talk(f"next: onnxino run {oxm} IMAGE")
-        ui.talk(f"or:   onnxino serial-eval --port emulator --model {oxm} --data DATA")
+        for line in what_next(converted.model, folder / files[0][0], Path(args.model)):
+            ui.talk(line)
     return 0
 
 
@@ -115,6 +114,44 @@ def read_labels(text: str) -> list[str]:
     if len(set(labels)) != len(labels):
         raise InputError("two labels are the same", "each class needs its own name")
     return labels
+
+
+def what_next(content: bytes, oxm: Path, source: Path) -> list[str]:
+    """The commands that run this model; for one of several samples at once, what that costs and how to get one."""
+    from onnxino import load_model
+
+    model = load_model(content)
+    file = shlex.quote(str(oxm))
+    sizes = {port.name: int(port.shape[0]) for port in model.inputs if len(port.shape)}
+    batch = max(sizes.values(), default=1)
+    if batch > 1:
+        shape = ", ".join(str(int(d)) for d in model.inputs[0].shape)
+        return [
+            f"note: the input is [{shape}]: if {batch} is the batch, the device takes {batch} samples at once, in "
+            f"{batch} times the RAM and time of one; run and serial-eval take models of one",
+            f"for one: {one_sample(source, [p.name for p in (*model.inputs, *model.outputs)], batch)}",
+        ]
+    if len(model.inputs) > 1:
+        feeds = ", ".join(f"{port.name!r}: ..." for port in model.inputs)
+        return [f"next: in Python, onnxino.InferenceSession({str(oxm)!r}).run(None, {{{feeds}}})"]
+    image = len(model.inputs[0].shape) == 4
+    return [
+        f"next: onnxino run {file} {'IMAGE' if image else 'DATA.npy'}",
+        f"or:   onnxino serial-eval --port emulator --model {file} --data {'DATA' if image else 'DATA.npz'}",
+    ]
+
+
+def one_sample(source: Path, names: list[str], batch: int) -> str:
+    """The command that writes an ONNX model with a batch of 1 beside this one."""
+    target = source.with_name(f"{source.stem}_batch1.onnx")
+    code = (
+        f"import onnx; m = onnx.load({json.dumps(str(source))}); "
+        "d = [p.type.tensor_type.shape.dim[0] for p in [*m.graph.input, *m.graph.output] "
+        f"if p.name in {json.dumps(names)} and len(p.type.tensor_type.shape.dim)]; "
+        f'[setattr(x, "dim_value", 1) for x in d if x.dim_value == {batch}]; '
+        f"del m.graph.value_info[:]; onnx.save(m, {json.dumps(str(target))})"
+    )
+    return f"python -c {shlex.quote(code)}"
 
 
 def summary(report: dict[str, Any]) -> list[str]:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from onnxino.errors import InputError
 from onnxino_tools import ui
-from onnxino_tools.data.dataset import Dataset, load_dataset
+from onnxino_tools.data.dataset import Dataset, load_dataset, usual_split
 from onnxino_tools.data.pixels import DTYPES, PixelOptions, PixelRule, choose_rule, text_of
 
 if TYPE_CHECKING:
@@ -46,8 +46,33 @@ def image_feed(
         labels = model.metadata.class_labels if model.metadata is not None else None
         return read_folder(where, (rule.height, rule.width, rule.channels), resize, most, labels)
 
-    data = load_dataset(path, split=split, limit=limit, read_folder=folder)
+    name = model.inputs[0].name
+    data = load_dataset(path, split=split, limit=limit, read_folder=folder, input_name=name)
     return data, *feed_for(model, data, options)
+
+
+def evaluated_split(path: str, asked: str | None) -> str | None:
+    """The split that is evaluated: as asked, where 'all' is everything; else 'test' where the data have one, with a
+    note: a model knows the images that it was trained on."""
+    if asked is not None:
+        return None if asked == "all" else asked
+    split = usual_split(path, "test")
+    if split is not None:
+        ui.note(f"only the split 'test' of '{path}' is evaluated; for everything give --split all")
+    return split
+
+
+def check_single(model: Model) -> None:
+    """Raises InputError where a model takes several samples at once: samples are given to it one by one here."""
+    for port in model.inputs:
+        size = int(port.shape[0]) if len(port.shape) else 1
+        if size > 1:
+            raise InputError(
+                f"the model takes {size} samples at once, or has no batch dimension: its input '{port.name}' is "
+                f"{text_of(tuple(int(d) for d in port.shape))}; this command gives it one sample after the other",
+                "export the model with a batch of 1; onnxino convert tells how, and in Python "
+                "onnxino.InferenceSession runs it as it is",
+            )
 
 
 def feed_for(model: Model, data: Dataset, options: PixelOptions) -> tuple[Feed, str]:
@@ -102,9 +127,10 @@ def model_inputs(model: Model, args: Namespace) -> tuple[dict[str, NDArray[Any]]
     """All inputs that --data, --split, --limit and the pixel options name, by input name, and a description of them."""
     from onnxino_tools.arguments import pixel_options
 
+    chosen = evaluated_split(args.data, args.split)
     data, feed, text = image_feed(
-        model, args.data, pixel_options(args), split=args.split, limit=args.limit, resize=args.resize
+        model, args.data, pixel_options(args), split=chosen, limit=args.limit, resize=args.resize
     )
     ui.talk(f"input: {text}")
-    split = f", split {args.split}" if args.split else ""
+    split = f", split {chosen}" if chosen else ""
     return {model.inputs[0].name: feed(data.images)}, f"{len(data)} inputs from {data.source}{split}"
