@@ -308,7 +308,8 @@ def _check_feed(port: Port, array: Array) -> int:
     if not _fits(array.shape, shape, free):
         wanted = _describe(port).shape
         hint = _reordered(array.shape, shape, free)
-        hint = hint or ("the first dimension is the batch: 1 or more" if free else "this model takes no batch")
+        alone = f"give exactly {shape[0]} along the first dimension" if shape and shape[0] > 1 else "it takes no batch"
+        hint = hint or ("the first dimension is the batch: 1 or more" if free else alone)
         raise InputError(f"input '{port.name}' has shape {list(array.shape)}, expected {wanted}", hint)
     return array.shape[0] if free else 1
 

@@ -151,6 +151,27 @@ def test_a_fused_clamp_is_compared_with_its_result(clamp: list[str], constants: 
     assert not followed or clamp == ["Clip", "", "most"] or first.decibels > 20
 
 
+def test_a_batch_that_is_fixed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A model that takes four samples at once is run four at a time."""
+    original = float_model(shape=[4, 2, 4, 4])
+    x = inputs(8)
+    quantized = quantize(original, {"x": x})
+    with InferenceSession(convert(quantized, board=None).model) as session:
+        two = compare_with_float(session, quantized, original, {"x": np.concatenate([x, x[:1]])})
+        with pytest.raises(InputError, match=r"has shape \[3, 2, 4, 4\]") as caught:
+            session.run(None, {"x": x[:3]})
+        assert caught.value.hint == "give exactly 4 along the first dimension"
+    assert two.outputs["y"] > 30
+    onnx.save(quantized, str(tmp_path / "q.onnx"))
+    onnx.save(original, str(tmp_path / "f.onnx"))
+    argv = ["verify", str(tmp_path / "q.onnx"), "--backends", "numpy", "--float-model", str(tmp_path / "f.onnx")]
+    assert main([*argv, "--random", "3"]) == 0
+    assert "every promise kept" in capsys.readouterr().out
+    np.save(tmp_path / "three.npy", x[:3])
+    assert main([*argv, "--data", str(tmp_path / "three.npy")]) == 1
+    assert "3 inputs are given, the model takes 4 at once\nhint: give 4 or more" in capsys.readouterr().err
+
+
 def test_factors_of_channels() -> None:
     signal = np.random.default_rng(0).normal(size=(4, 3, 2, 2))
     factors = np.array([0.1, 7, 1]).reshape(1, 3, 1, 1)

@@ -81,7 +81,11 @@ def verify(
     oracle = Oracle(proto)
     batch = abs(int(model.inputs[0].shape[0]))
     count = _count(feeds) // batch
-    single = _chunks(feeds, batch)[:count]
+    if count == 0:
+        message = f"{_count(feeds)} inputs are given, the model takes {batch} at once"
+        raise InputError(message, f"give {batch} or more, for example with --random 1")
+    feeds = {name: array[: count * batch] for name, array in feeds.items()}
+    single = _chunks(feeds, batch)
     note = progress or _silent
 
     theirs: list[list[NDArray[Any]]] = []
@@ -95,7 +99,9 @@ def verify(
 
     report = VerifyReport(count, oracle.precision, oracle.float_operators())
     with InferenceSession(oxm, backend="numpy") as reference:
-        outputs = _run(reference, oracle.output_names, _chunks(feeds, batch * BATCH), "reference", note)
+        outputs = _run(
+            reference, oracle.output_names, _chunks(feeds, BATCH if batch == 1 else batch), "reference", note
+        )
         if operators:
             batches = _batches(reference, oracle, single, note)
             report.operators, report.not_located = compare_operators(model, oracle, batches)

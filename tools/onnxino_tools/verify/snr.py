@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from onnxino import RunResult
 from onnxino.errors import InputError
 from onnxino.schema.model import ElementType
 
@@ -72,8 +73,11 @@ def compare_with_float(
     """
     check_float(float_model)
     tensors = session.model.tensors
-    expected = run_float(float_model, _float_feeds(session, float_model, feeds), len(next(iter(feeds.values()))))
-    found = session.run(None, feeds, intermediates=True)
+    batch = max(1, int(session.model.inputs[0].shape[0])) if len(session.model.inputs[0].shape) else 1
+    count = len(next(iter(feeds.values()))) // batch * batch  # a rest that is no whole batch cannot run
+    feeds = {name: array[:count] for name, array in feeds.items()}
+    expected = run_float(float_model, _float_feeds(session, float_model, feeds), count, batch)
+    found = _run_quantized(session, feeds, batch)
     origins = _origins(quantized)
     clamps = _clamps(float_model)
     interface = {port.tensor for port in session.model.outputs}
@@ -102,6 +106,20 @@ def compare_with_float(
             real = value if value.dtype.kind == "f" else dequantized(tensors[port.tensor], value)
             report.outputs[port.name] = snr(expected[name], real.reshape(expected[name].shape))
     return report
+
+
+def _run_quantized(session: InferenceSession, feeds: dict[str, NDArray[Any]], batch: int) -> RunResult:
+    """All outputs and tensors of the quantized model; `batch` samples at a time where it takes that many."""
+    if batch == 1:
+        return session.run(None, feeds, intermediates=True)
+    count = len(next(iter(feeds.values())))
+    runs = [
+        session.run(None, {name: array[i : i + batch] for name, array in feeds.items()}, intermediates=True)
+        for i in range(0, count, batch)
+    ]
+    outputs = [np.concatenate(parts) for parts in zip(*(run.outputs for run in runs), strict=True)]
+    names = runs[0].intermediates
+    return RunResult(outputs, {name: np.concatenate([run.intermediates[name] for run in runs]) for name in names})
 
 
 def snr(signal: NDArray[Any], approximation: NDArray[Any]) -> float:
@@ -238,8 +256,8 @@ def _float_feeds(
     return made
 
 
-def run_float(model: ModelProto, feeds: dict[str, NDArray[Any]], count: int) -> dict[str, NDArray[Any]]:
-    """Every float32 tensor of a model by name, as ONNX Runtime computes them one sample after the other, concatenated.
+def run_float(model: ModelProto, feeds: dict[str, NDArray[Any]], count: int, batch: int = 1) -> dict[str, NDArray[Any]]:
+    """Every float32 tensor of a model by name, as ONNX Runtime computes them, `batch` samples at once, concatenated.
 
     Raises InputError when ONNX Runtime cannot run it on these inputs.
     """
@@ -261,8 +279,8 @@ def run_float(model: ModelProto, feeds: dict[str, NDArray[Any]], count: int) -> 
     try:
         session = ort.InferenceSession(exposed.SerializeToString(), options, providers=["CPUExecutionProvider"])
         names = [info.name for info in session.get_outputs()]
-        for i in range(count):
-            values: list[Any] = session.run(None, {k: v[i : i + 1] for k, v in feeds.items()})
+        for i in range(0, count, batch):
+            values: list[Any] = session.run(None, {k: v[i : i + batch] for k, v in feeds.items()})
             for name, value in zip(names, values, strict=True):
                 if getattr(value, "dtype", None) == np.float32:
                     runs.setdefault(name, []).append(value)
