@@ -62,7 +62,10 @@ def test_version(onnxino: Command) -> None:
         (["convert", "m", "--frob"], "unrecognized arguments: --frob", "onnxino convert --help"),
         (["run", "m", "i", "--top", "0"], "argument --top: invalid positive value: '0'", "onnxino run --help"),
         (["run", "m", "i", "--mean", "1,a"], "argument --mean: invalid numbers value: '1,a'", "onnxino run --help"),
-        (["run", "m", "i", "--mean", "1"], "--mean and --std need --scale", "--scale 0.00392157"),
+        (["run", "m", "i", "--mean", "1"], "--mean and --std need --scale", "--scale 1/255"),
+        (["convert", "m", "--calibrat", "d"], "unrecognized arguments: --calibrat", "did you mean --calibrate?"),
+        (["convert", "m", "--calibrat=d"], "unrecognized arguments: --calibrat", "did you mean --calibrate?"),
+        (["run", "m", "i", "--scale", "1/0"], "argument --scale: invalid number value: '1/0'", "onnxino run --help"),
         (["run", "m", "i", "--scale", "1", "--std", "0"], "--std must be above 0", "divides"),
     ],
 )

@@ -281,7 +281,7 @@ def test_other_names_than_the_models(onnxino: Command, connect: Connect, tmp_pat
     ("labels", "folders", "message", "hint"),
     [
         (["cat", "dog", "cow"], ["cat", "fox"], "class 'fox' is not among the model's labels cat, dog, cow", "rename"),
-        (None, ["cat", "dog"], "has 2 classes, the model has 3 outputs", "MODEL.onnx --labels cat,dog,..."),
+        (None, ["cat", "dog"], "has 2 classes, the model has 3 outputs", "MODEL.onnx --labels labels.txt"),
     ],
 )
 def test_folders_of_other_classes(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 _METHODS = ["minmax", "percentile", "mse", "entropy"]
 _ONLY_WITH_DATA = ("split", "limit", "method", "per_tensor", "activations", "equalize", "bias_correction", "save_onnx")
+_USUAL_NAMES = ("x_train", "x", "train_images", "data", "x_test")  # what Keras and others call images
 _USUAL_SPLIT = "train"
 _FEW = 20  # samples: with fewer, the least and the greatest value of a tensor are mostly not among them
 _MANY = 1000  # with more, the ranges hardly change
@@ -78,7 +80,8 @@ def quantized(args: Namespace) -> ModelProto:
     from onnxino_converter.quantize.quantizer import check
 
     if args.save_onnx is not None:
-        check_writable(args.save_onnx)
+        _check_folder(args.save_onnx)
+        check_writable(args.save_onnx, "net_int8.onnx")
     model = load_source(args.model).model
     check(model)
     import_graph(model)  # what cannot be converted is refused before the work
@@ -103,6 +106,13 @@ def quantized(args: Namespace) -> ModelProto:
         write_whole(args.save_onnx, write)
         ui.talk(f"saved: {args.save_onnx}")
     return result
+
+
+def _check_folder(path: str) -> None:
+    """Raises InputError where the folder of a file to be written does not exist: a slip rather than a wish."""
+    folder = Path(path).parent
+    if not folder.exists():
+        raise InputError(f"there is no folder '{folder}' for '{path}'", f"mkdir -p {shlex.quote(str(folder))}")
 
 
 def note_steps(report: dict[str, Any], args: Namespace) -> None:
@@ -162,10 +172,17 @@ def _arrays_by_name(path: Path, names: list[str], args: Namespace) -> dict[str, 
 
 def _other_names(path: Path, names: list[str], held: list[str]) -> InputError:
     found = f"(it holds: {', '.join(held) or 'nothing'})"
+    from onnxino_converter.refusal import escaped
+
     hint = "give float32 arrays by input name, [samples, ...] as the model takes them"
     if len(names) == 1:
         message = f"'{path}' holds neither the model's input '{names[0]}' nor 'images' {found}"
-        return InputError(message, f"{hint}; or images (uint8 [N, H, W, C])")
+        likely = next((name for name in held if name.lower() in _USUAL_NAMES), None)
+        rename = ""
+        if likely is not None:
+            text = f"import numpy as np; np.savez('renamed.npz', images=np.load('{escaped(str(path))}')['{likely}'])"
+            rename = f'; uint8 images, for example: python -c "{text}"'
+        return InputError(message, f"{hint}; or images (uint8 [N, H, W, C]) under the name 'images'{rename}")
     missing = ", ".join(f"'{name}'" for name in names if name not in held)
     return InputError(f"'{path}' does not hold the model's input {missing} {found}", hint)
 

@@ -17,12 +17,14 @@ _MADE = (".onnx", ".oxm", ".c", ".h", ".json")
 _SEPARATORS = tuple(s for s in (os.sep, os.altsep) if s)
 
 
-def check_writable(path: str | os.PathLike[str]) -> None:
+def check_writable(path: str | os.PathLike[str], example: str = "result.npz") -> None:
     """Makes the file's folder and a temporary file in it, which is removed again. Raises InputError if that fails."""
     text = os.fspath(path)
     with _explained(text):
         if text.endswith(_SEPARATORS) or Path(text).is_dir():
-            raise InputError(f"'{text}' is a folder, the name of a file was expected", "add a name: result.npz")
+            raise InputError(
+                f"'{text}' is a folder, the name of a file was expected", f"add a name: {Path(text) / example}"
+            )
         target = _target(text)
         if target.exists() and not os.access(target, os.W_OK):
             raise InputError(f"'{text}' cannot be written: Permission denied", _HINT)

@@ -40,6 +40,18 @@ def kind_of(data: bytes, path: Path | None) -> Kind | None:
     return None
 
 
+def similar_model(path: Path) -> str | None:
+    """The model beside a file that is not there, by a name that is close to its."""
+    import difflib
+
+    try:
+        names = [entry.name for entry in path.parent.iterdir() if entry.suffix.lower() in (".onnx", ".oxm")]
+    except OSError:
+        return None
+    near = difflib.get_close_matches(path.name, names, n=1, cutoff=0.7)
+    return str(path.with_name(near[0])) if near else None
+
+
 def _is_npz(data: bytes) -> bool:
     """A zip file whose first member is an array."""
     if not data.startswith(b"PK\x03\x04"):

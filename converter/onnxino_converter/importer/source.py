@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from onnxino.errors import ConvertError
-from onnxino_converter.importer.kinds import kind_of
+from onnxino_converter.importer.kinds import kind_of, similar_model
 from onnxino_converter.refusal import escaped
 
 if TYPE_CHECKING:
@@ -88,7 +88,9 @@ def _load_file(path: Path) -> Source:
     try:
         data = path.read_bytes()
     except FileNotFoundError:
-        raise ConvertError(f"{path}: no such file", "give the path of an .onnx file") from None
+        near = similar_model(path)
+        hint = "give the path of an .onnx file" if near is None else f"did you mean {near}?"
+        raise ConvertError(f"{path}: no such file", hint) from None
     except IsADirectoryError:
         raise ConvertError(f"{path}: is a folder, not an .onnx file", _folder_hint(path)) from None
     except OSError as error:

@@ -129,7 +129,10 @@ def _check(port: ValueInfoProto, data: Any) -> Array:
     text = f"[{', '.join('?' if s is None or k == 0 else str(s) for k, s in enumerate(sizes))}]"
     if array.ndim != len(sizes) or any(s not in (None, n) for s, n in zip(sizes[1:], array.shape[1:], strict=True)):
         found = list(array.shape)
-        raise InputError(f"the calibration data for '{port.name}' have shape {found}, the model takes {text}", HINT)
+        raise InputError(
+            f"the calibration data for '{port.name}' have shape {found}, the model takes {text}",
+            _turned(array, sizes) or HINT,
+        )
     if array.dtype.kind != "f":
         hint = "scale the pixels as in training (for example array / 255) and give float32"
         raise InputError(f"the calibration data for '{port.name}' are {array.dtype}, the model takes float32", hint)
@@ -142,6 +145,20 @@ def _check(port: ValueInfoProto, data: Any) -> Array:
             "leave such samples out",
         )
     return np.ascontiguousarray(array, np.float32)
+
+
+def _turned(array: Array, sizes: list[int | None]) -> str | None:
+    """How one sample alone, or samples with their axes in another order, become what is expected."""
+
+    def fits(shape: tuple[int, ...]) -> bool:
+        return len(shape) == len(sizes) - 1 and all(s in (None, n) for s, n in zip(sizes[1:], shape, strict=True))
+
+    if fits(array.shape):
+        return "this is one sample: array[None] has the axis that counts them"
+    for axes in ((0, 3, 1, 2), (0, 2, 3, 1)):
+        if array.ndim == 4 and fits(tuple(array.shape[k] for k in axes[1:])):
+            return f"the axes are in another order: array.transpose{axes}"
+    return None
 
 
 def _sizes(port: ValueInfoProto) -> list[int | None]:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from onnxino.errors import InputError
 from onnxino_tools import arguments, ui
 from onnxino_tools.calibrate import add_calibration, check_options, note_steps, quantized
+from onnxino_tools.classes import classes_for
 from onnxino_tools.files import check_apart, write_all
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: arguments.Parser) -> None:
     parser.add_argument(
-        "model", metavar="MODEL.onnx", help="statically quantized ONNX model; a float one with --calibrate"
+        "model", metavar="MODEL.onnx", help="statically quantized ONNX model; a float one with --calibrate or --float"
     )
     parser.add_argument("-o", "--output", default=".", metavar="DIR", help="where to write (created; default: here)")
     parser.add_argument("--name", metavar="N", help="name of the files and the C symbols (default: from the file)")
@@ -56,6 +57,7 @@ def run(args: Namespace) -> int:
     _check_outputs(args, name or identifier(Path(args.model).stem))
     if args.calibrate is not None:
         source, name = quantized(args), name or identifier(Path(args.model).stem)
+        labels = labels or classes_for(args.calibrate, source)
     converted = convert(
         source,
         name=name,
@@ -67,8 +69,11 @@ def run(args: Namespace) -> int:
     )
     if args.calibrate is not None:
         note_steps(converted.report, args)
+    if args.float:
+        _note_float(args.model)
     name = converted.name
     folder = Path(args.output)
+    created = "" if folder.is_dir() else " (a new folder)"
     report = json.dumps(converted.report, indent=2) + "\n"
     files: list[tuple[str, bytes]] = [
         (f"{name}.oxm", converted.model),
@@ -82,10 +87,19 @@ def run(args: Namespace) -> int:
     else:
         for line in summary(converted.report):
             ui.out(line)
-        ui.out(f"  wrote             {', '.join(file for file, _ in files)} to {folder}")
+        ui.out(f"  wrote             {', '.join(file for file, _ in files)} to {folder}{created}")
         for line in what_next(converted.model, folder / files[0][0], Path(args.model)):
             ui.talk(line)
     return 0
+
+
+def _note_float(path: str) -> None:
+    """Says that --float changes nothing where the model is quantized already."""
+    from onnxino_converter.importer import import_graph, load_source
+    from onnxino_converter.pipeline import is_quantized
+
+    if is_quantized(import_graph(load_source(path).model)):
+        ui.note("the model is quantized already: --float changes nothing")
 
 
 def _check_outputs(args: Namespace, name: str) -> None:

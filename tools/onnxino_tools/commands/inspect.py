@@ -32,6 +32,8 @@ def run(args: Namespace) -> int:
     path = Path(args.target)
     if path.is_dir():
         raise InputError(f"'{path}' is a folder", "inspect takes a model file (.oxm or .onnx) or a serial port")
+    if path.is_file():
+        _refuse_other_kinds(path)
     if path.is_file() and path.suffix.lower() not in ("", ".oxm", ".onnx"):
         _refuse_unknown(path)
     if path.is_file() or path.suffix.lower() in (".oxm", ".onnx"):
@@ -50,13 +52,23 @@ def run(args: Namespace) -> int:
     return 0
 
 
+def _refuse_other_kinds(path: Path) -> None:
+    """Raises InputError for data, images and C source, whatever they are called."""
+    from onnxino_converter.importer.kinds import kind_of
+
+    with open(path, "rb") as file:
+        kind = kind_of(file.read(4096), path)
+    if kind is not None:
+        raise InputError(f"'{path}' is {kind.name}; a model (.oxm or .onnx) was expected", kind.hint)
+
+
 def _refuse_unknown(path: Path) -> None:
     """Raises InputError for a file that is no model by its name; models of other kinds are explained by convert."""
     from onnxino_converter.importer.source import FOREIGN
 
     if path.suffix.lower() not in FOREIGN:
         raise InputError(
-            f"'{path}' is neither .oxm nor .onnx nor a serial port", "onnxino convert model.onnx makes a .oxm"
+            f"'{path}' is neither .oxm nor .onnx nor a serial port", "onnxino convert makes a .oxm of an .onnx file"
         )
 
 

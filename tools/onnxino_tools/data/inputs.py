@@ -81,18 +81,19 @@ def feed_for(model: Model, data: Dataset, options: PixelOptions) -> tuple[Feed, 
     expected = tuple(int(d) for d in port.shape)
     dtype = DTYPES[port.type]
     images = data.images
-    if (
-        options == PixelOptions()
-        and images.dtype == dtype
-        and images.shape[1:] == expected[1:]
-        and not _is_pixels(model, images)
-    ):
-        return np.ascontiguousarray, f"arrays as they are, {np.dtype(dtype).name} {text_of(expected)}"
+    same = images.dtype == dtype
+    if images.dtype.kind == "f" and dtype is np.float32 and images.dtype != dtype:
+        same = True  # float64, which NumPy makes, and float16
+    if options == PixelOptions() and same and images.shape[1:] == expected[1:] and not _is_pixels(model, images):
+        return lambda batch: np.ascontiguousarray(
+            batch, dtype
+        ), f"arrays as they are, {np.dtype(dtype).name} {text_of(expected)}"
     if images.dtype != np.uint8:
         raise InputError(
             f"'{data.source}' holds {images.dtype} arrays of shape {list(images.shape)}; the input '{port.name}' takes "
             f"{np.dtype(dtype).name} {text_of(expected)}",
-            "give images as uint8 [N, H, W, C], or arrays of exactly the model's type and shape",
+            _batched(images, expected)
+            or "give images as uint8 [N, H, W, C], or arrays of exactly the model's type and shape",
         )
     found = (*images.shape[1:], 1) if images.ndim == 3 else images.shape[1:]  # [N, H, W]: one channel
     rule = choose_rule(model, options, found)
@@ -101,10 +102,30 @@ def feed_for(model: Model, data: Dataset, options: PixelOptions) -> tuple[Feed, 
         raise InputError(
             f"'{data.source}' holds images of {_times(found)} (height x width x channels), "
             f"the model takes {_times(wanted)}",
-            "arrays are used as they are; a folder of image files is resized to fit",
+            _turned(images.shape, found, wanted)
+            or "arrays are used as they are; a folder of image files is resized to fit",
         )
     warn(rule)
     return lambda batch: rule.apply(batch.reshape(-1, *wanted)), rule.description
+
+
+def _batched(images: NDArray[Any], expected: tuple[int, ...]) -> str | None:
+    """How one sample without the axis that counts samples, or one whose channels lie elsewhere, becomes the input."""
+    if images.shape == expected[1:]:
+        return "this is one sample: array[None] has the axis that counts them"
+    for axes in ((0, 2, 3, 1), (0, 3, 1, 2)):
+        if images.ndim == 4 and len(expected) == 4 and tuple(images.shape[k] for k in axes[1:]) == expected[1:]:
+            return f"the axes are in another order: array.transpose{axes}"
+    return None
+
+
+def _turned(shape: tuple[int, ...], found: tuple[int, ...], wanted: tuple[int, ...]) -> str | None:
+    """How one image alone, or images whose channels come first, become what is expected."""
+    if shape == wanted:
+        return "this is one image: array[None] has the axis that counts them"
+    if len(found) == 3 and (*found[1:], found[0]) == wanted:
+        return "the channels come first in these images, they belong last: images.transpose(0, 2, 3, 1)"
+    return None
 
 
 def warn(rule: PixelRule) -> None:

@@ -25,7 +25,11 @@ def inspect_file(path: Path, board: str = "nano33ble") -> dict[str, Any]:
     with what keeps each from it; "converts" (True for .oxm) and "notes". Raises InputError, ModelError, ConvertError.
     """
     if not path.is_file():
-        raise InputError(f"there is no model '{path}'", "give the path of an .onnx or .oxm file")
+        from onnxino_converter.importer.kinds import similar_model
+
+        near = similar_model(path)
+        hint = "give the path of an .onnx or .oxm file" if near is None else f"did you mean {near}?"
+        raise InputError(f"there is no model '{path}'", hint)
     if path.suffix.lower() == ".oxm":
         return {"converts": True, "notes": [], **of_device_model(path.read_bytes())}
     return of_onnx(path, board)
