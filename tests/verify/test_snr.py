@@ -162,6 +162,7 @@ def test_a_batch_that_is_fixed(tmp_path: Path, capsys: pytest.CaptureFixture[str
             session.run(None, {"x": x[:3]})
         assert caught.value.hint == "give exactly 4 along the first dimension"
     assert two.outputs["y"] > 30
+    assert [one.as_it_is for one in two.layers] == [None] * len(two.layers)
     onnx.save(quantized, str(tmp_path / "q.onnx"))
     onnx.save(original, str(tmp_path / "f.onnx"))
     argv = ["verify", str(tmp_path / "q.onnx"), "--backends", "numpy", "--float-model", str(tmp_path / "f.onnx")]

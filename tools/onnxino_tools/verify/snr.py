@@ -9,9 +9,9 @@ limits (it is fused, or quantizing to its range does the same), the result of th
 What matches none is left out and counted. SNR = 10 * log10(sum(f^2) / sum((f - q)^2)) over all inputs, where f is the
 float model's value, computed by ONNX Runtime, and q the device's, dequantized.
 Cross-layer equalization multiplies the channels inside a network by factors that the next layer takes back. Where one
-positive factor for each channel explains most of a layer's difference (EXPLAINED), q is multiplied with these least
-squares factors and the layer marked as rescaled; the ratio without them is kept beside. Outputs are never rescaled, so
-a channel that is wrong in earnest shows there.
+positive factor for each channel explains most of a large difference (_POOR, EXPLAINED), q is multiplied with these
+least squares factors and the layer marked as rescaled; the ratio without them is kept beside. Outputs are never
+rescaled, so a channel that is wrong in earnest shows there.
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ _ENDINGS = re.compile(r"(_quantized|_QuantizeLinear_Output|_QuantizeLinear|_quan
 
 
 EXPLAINED = 6.0  # decibels that factors for the channels must gain; a few come from fitting noise and saturation
+_POOR = 20.0  # decibels from which on a layer is as it is: small differences pass for factors where values hardly vary
 _FEWEST = 8  # values of a channel from which a factor can be told: of one value, a factor explains everything
 _QUANTIZED = re.compile(r"(Dynamic)?QuantizeLinear|DequantizeLinear|QLinear\w+|QGemm|\w+Integer")
 
@@ -96,9 +97,9 @@ def compare_with_float(
         ratio = snr(expected[name], real)
         scaled = None if number in interface else rescaled(expected[name], real, kernel)
         fitted = ratio if scaled is None else snr(expected[name], scaled)
-        if scaled is None and number not in interface:
+        if scaled is None and ratio < _POOR and number not in interface:
             report.too_few.append(operator.name)
-        pair = (fitted, ratio) if fitted >= ratio + EXPLAINED else (ratio, None)
+        pair = (fitted, ratio) if ratio < _POOR and fitted >= ratio + EXPLAINED else (ratio, None)
         report.layers.append(LayerSnr(operator.name, kernel, name, *pair))
     for port, value in zip(session.model.outputs, found.outputs, strict=True):
         name = match(port.name, origins, expected)
