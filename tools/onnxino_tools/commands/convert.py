@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 from onnxino.errors import InputError
 from onnxino_tools import arguments, ui
 from onnxino_tools.calibrate import add_calibration, check_options, note_steps, quantized
-from onnxino_tools.classes import classes_for
 from onnxino_tools.files import check_apart, write_all
 
 if TYPE_CHECKING:
@@ -57,6 +56,8 @@ def run(args: Namespace) -> int:
     _check_outputs(args, name or identifier(Path(args.model).stem))
     if args.calibrate is not None:
         source, name = quantized(args), name or identifier(Path(args.model).stem)
+        from onnxino_tools.classes import classes_for
+
         labels = labels or classes_for(args.calibrate, source)
     converted = convert(
         source,
