@@ -84,7 +84,7 @@ def check_float(graph: FloatGraph) -> None:
                 describe(node),
                 "the model is quantized already",
                 "models in float32",
-                "give it as it is, without --calibrate; or the float model: onnxino convert FLOAT.onnx --calibrate DATA.npz",
+                "convert it without --calibrate; or the float model: onnxino convert FLOAT.onnx --calibrate DATA.npz",
             )
 
 
