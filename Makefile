@@ -17,8 +17,8 @@ demo: $(VENV)/.demo ## the whole path: convert, build, load into the emulated bo
 test: $(VENV)/.test ## all tests
 	@$(BIN)/python -m pytest -n $(JOBS) -q
 
-conformance: $(VENV)/.test ## 64 random inputs and every real test image on each model, all backends and ONNX Runtime (long)
-	ONNXINO_CONFORMANCE=full $(BIN)/python -m pytest -n $(JOBS) -q tests/conformance
+conformance: $(VENV)/.test ## every shared model: 200 random inputs and all test images, ONNX Runtime and all backends (long)
+	@ONNXINO_CONFORMANCE=full $(BIN)/python -m pytest -n $(JOBS) -q tests/conformance
 
 fuzz-c: $(VENV)/.test ## two minutes of libFuzzer on the model loader in C (needs clang)
 	PYTHONPATH=. $(BIN)/python tests/engine/engine_models.py build/fuzz/corpus

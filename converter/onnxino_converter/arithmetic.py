@@ -46,6 +46,19 @@ def quantize(values: Floats, q: Quantization) -> NDArray[np.int8]:
     return (np.rint(limited).astype(np.int32) + zero).astype(np.int8)
 
 
+def quantize_array(x: Array, scale: Array, zero_point: Array, axis: int) -> Array:
+    """sat(rint(x / scale) + zero_point) of a float array, per tensor or along `axis`, in the zero point's type."""
+    shape = [1] * x.ndim
+    if axis >= 0:
+        shape[axis] = scale.size
+    limits = np.iinfo(zero_point.dtype)
+    zero = zero_point.astype(np.int32).reshape(shape)
+    with np.errstate(over="ignore", under="ignore"):
+        scaled = x.astype(F32) / scale.reshape(shape)
+    limited = np.clip(np.nan_to_num(scaled, nan=0.0), limits.min - zero, limits.max - zero)
+    return (np.rint(limited).astype(np.int32) + zero).astype(zero_point.dtype)
+
+
 def dequantize(values: Array, q: Quantization) -> Floats:
     """f32(q - zero_point) * scale of device values."""
     return (values.astype(np.int32) - q.device_zero_point).astype(F32) * F32(q.scale)
@@ -70,13 +83,13 @@ def fma(a: Any, b: Any, c: Any) -> Floats:
 
 
 def softmax_table(x_scale: float, length: int, factor: float = 1.0) -> Floats:
-    """t[i] = exp((i - 255 + B) * x_scale), B = max(0, ln(FLT_MAX / length) - 5) / x_scale.
+    """t[i] = exp((i - 255 + B) * x_scale), B = max(0, f32(ln(FLT_MAX / length)) - 5) / x_scale.
 
     With a factor, B is lowered where the largest exponential times that factor would overflow; 1 leaves B alone.
     """
     largest = np.finfo(F32).max
     scale = float(F32(x_scale))
-    room = math.log(float(F32(largest / F32(length)))) - 5.0
+    room = float(F32(math.log(float(F32(largest / F32(length)))))) - 5.0
     room = max(0.0, min(room, math.log(float(largest) / factor) - 0.01))
     # math.exp, because NumPy's own differs in the last bit between processors
     with np.errstate(under="ignore"):

@@ -17,6 +17,7 @@ from onnxino.schema.model import Provenance
 from onnxino_converter.build_model import build_model
 from onnxino_converter.c_array import c_header, c_source
 from onnxino_converter.fit import board_named, check_fit, not_quantized
+from onnxino_converter.hints import hints_for
 from onnxino_converter.importer import import_graph, load_source
 from onnxino_converter.metadata import make_metadata
 from onnxino_converter.names import check_name, identifier
@@ -60,25 +61,26 @@ def convert(
     target = board_named(board)
     loaded = load_source(source)
     chosen = check_name(name) if name is not None else identifier(loaded.stem)
-    graph = import_graph(loaded.model)
-    quantized = is_quantized(graph)
-    run_passes(graph)
-    metadata = make_metadata(loaded.model, graph.outputs[0], labels, preprocessing)
-    options: dict[str, Any] = {"board": board, "name": chosen}
-    if labels is not None:
-        options["labels"] = list(labels)
-    if preprocessing is not None:
-        options["preprocessing"] = {key: _plain(value) for key, value in preprocessing.items()}
-    if float:
-        options["float"] = True
-    model = build_model(graph, chosen, metadata, _provenance(loaded.model, loaded.sha256, options))
-    data = encode(model)
-    load_model(data)  # what was written is what every reader accepts
-    report = make_report(model, len(data))
-    if not float and not quantized:
-        raise not_quantized(loaded.label, report, target)
-    if target is not None:
-        check_fit(model, report, target)
+    with hints_for(loaded.model, loaded.path):
+        graph = import_graph(loaded.model)
+        quantized = is_quantized(graph)
+        run_passes(graph)
+        metadata = make_metadata(loaded.model, graph.outputs[0], labels, preprocessing)
+        options: dict[str, Any] = {"board": board, "name": chosen}
+        if labels is not None:
+            options["labels"] = list(labels)
+        if preprocessing is not None:
+            options["preprocessing"] = {key: _plain(value) for key, value in preprocessing.items()}
+        if float:
+            options["float"] = True
+        model = build_model(graph, chosen, metadata, _provenance(loaded.model, loaded.sha256, options))
+        data = encode(model)
+        load_model(data)  # what was written is what every reader accepts
+        report = make_report(model, len(data))
+        if not float and not quantized:
+            raise not_quantized(loaded.label, report, target)
+        if target is not None:
+            check_fit(model, report, target, quantized)
     if save_onnx_optimized is not None:
         save_for_viewer(model, Path(save_onnx_optimized))
     return Converted(chosen, data, report, c_source(model, data), c_header(model, data))

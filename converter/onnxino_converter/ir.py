@@ -53,6 +53,7 @@ class Value:
     unsigned_in_ort: bool = False  # int8, but ONNX Runtime on x86-64 computes it as uint8 (passes/mark_pairs.py)
     read_by_dead: bool = False  # by a node that leads to no output; ONNX Runtime counts it among the readers
     perm: tuple[int, ...] | None = None  # axis i is axis perm[i] of the ONNX tensor of this name; None: the same order
+    known: Array | None = None  # elements of a constant behind QuantizeLinear or DequantizeLinear, for the importer
 
     @property
     def elements(self) -> int:

@@ -31,7 +31,7 @@ def make_metadata(
         chosen = [str(label) for label in labels]
         if len(chosen) != count:
             raise ConvertError(
-                f"there are {len(chosen)} labels, the output '{output.name}' has {count} values {list(output.shape)}",
+                f"there are {len(chosen)} labels, the output '{output.name}' has {count} values {_sizes(output)}",
                 "give one label for each value, in the order of the output",
             )
     else:
@@ -41,6 +41,10 @@ def make_metadata(
     if chosen is None and prepared is None:
         return None
     return Metadata(class_labels=chosen, preprocessing=prepared)
+
+
+def _sizes(output: PortInfo) -> str:
+    return f"[{', '.join('?' if size < 0 else str(size) for size in output.shape)}]"
 
 
 def _labels_of(model: ModelProto) -> list[str] | None:

@@ -18,10 +18,12 @@ from onnxino_converter.passes.fuse_float import fuse_float
 from onnxino_converter.passes.fuse_qdq import fuse_qdq
 from onnxino_converter.passes.fuse_qoperator import fuse_qoperator
 from onnxino_converter.passes.integer_movement import integer_movement
+from onnxino_converter.passes.join_transposes import join_transposes
 from onnxino_converter.passes.keep_quantization import keep_quantization
 from onnxino_converter.passes.mark_pairs import mark_pairs
 from onnxino_converter.passes.merge_duplicates import merge_duplicates
 from onnxino_converter.passes.merge_movement import merge_movement
+from onnxino_converter.passes.merge_pairs import merge_pairs
 from onnxino_converter.passes.move_quantization import move_quantization
 from onnxino_converter.passes.narrow_weights import narrow_weights
 from onnxino_converter.passes.pass_reshapes import pass_reshapes
@@ -31,7 +33,7 @@ from onnxino_converter.passes.to_nhwc import to_nhwc
 
 Pass = Callable[[Graph], bool]
 
-CLEAN: tuple[Pass, ...] = (fold_constants, merge_duplicates)
+CLEAN: tuple[Pass, ...] = (fold_constants, merge_duplicates, join_transposes, merge_pairs)
 IMPORT: tuple[Pass, ...] = (
     fold_batch_norm,
     merge_duplicates,

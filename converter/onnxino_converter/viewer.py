@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 from onnxino.errors import ConvertError
 from onnxino.model import dtype_of, shape_of
 from onnxino.schema.model import ElementType, Model, Operator, Weights
+from onnxino_converter.importer.graph import VIEWER_DOMAIN as DOMAIN
 
 if TYPE_CHECKING:
     from onnx import ModelProto, TensorProto
 
-DOMAIN = "org.onnxino"
 SHORT = 16  # numbers up to which an array is an attribute
 
 

@@ -9,7 +9,8 @@ Needs the converter, which is imported when a model is prepared.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -66,17 +67,21 @@ class OnnxinoRep(base.BackendRep):
         self._inputs = [name for name in inputs if name not in constants]
 
     def run(self, inputs: Any, **kwargs: Any) -> tuple[Array, ...]:
-        """Computes the outputs. inputs: an array for each input that is no constant, in the model's order.
+        """Computes the outputs. inputs: an array for each input that is no constant, in the model's order or by name.
 
-        Raises InputError for a wrong number, type or shape.
+        Raises InputError for a wrong number, name, type or shape, and for keyword arguments: there are none.
         """
+        _no_others(kwargs)
+        names = [port.name for port in self.session.get_outputs()]
+        if isinstance(inputs, Mapping):
+            feeds = {str(name): np.asarray(value) for name, value in cast("Mapping[Any, Any]", inputs).items()}
+            return base.namedtupledict("Outputs", names)(*self.session.run(None, feeds))
         given: list[Array] = [inputs] if isinstance(inputs, np.ndarray) else [np.asarray(value) for value in inputs]
         if len(given) != len(self._inputs):
             raise InputError(
                 f"{len(given)} inputs are given, the model has {len(self._inputs)}: {', '.join(self._inputs)}"
             )
         outputs = tuple(self.session.run(None, dict(zip(self._inputs, given, strict=True))))
-        names = [port.name for port in self.session.get_outputs()]
         return base.namedtupledict("Outputs", names)(*outputs)
 
     def close(self) -> None:
@@ -105,7 +110,7 @@ class OnnxinoBackend(base.Backend):
         return device.split(":")[0] == "CPU"
 
     @classmethod
-    def is_compatible(cls, model: ModelProto, device: str = "CPU", **kwargs: Any) -> bool:
+    def is_compatible(cls, model: ModelProto | str | Path, device: str = "CPU", **kwargs: Any) -> bool:
         """Whether `prepare` takes the model."""
         from unittest import SkipTest
 
@@ -118,25 +123,29 @@ class OnnxinoBackend(base.Backend):
     @classmethod
     def prepare(
         cls,
-        model: ModelProto,
+        model: ModelProto | str | Path,
         device: str = "CPU",
         *,
         backend: str = "numpy",
         constants: Mapping[str, Array] | None = None,
         **kwargs: Any,
     ) -> OnnxinoRep:
-        """Converts a model, in float32 wherever it is not quantized, and opens it.
+        """Converts a model (or the file of one), in float32 wherever it is not quantized, and opens it.
 
-        Raises onnx's BackendIsNotSupposedToImplementIt with the reason for what a device cannot run, and InputError for
-        an unknown device or backend.
+        Raises onnx's BackendIsNotSupposedToImplementIt with the reason for what a device cannot run, InputError for an
+        unknown device, backend or keyword, and ConvertError for a file that is no ONNX model.
         """
         from onnxino_converter import convert
+        from onnxino_converter.importer import load_source
 
+        _no_others(kwargs, "backend", "constants")
         if not cls.supports_device(device):
             raise InputError(f"device '{device}' is unknown", "CPU is what there is")
         if backend not in cls.BACKENDS:
             raise InputError(f"backend '{backend}' is unknown", f"one of {', '.join(cls.BACKENDS)}")
         known = dict(constants or {})
+        if isinstance(model, str | Path):
+            model = load_source(model).model
         try:
             converted = convert(_with_constants(model, known), name="model", board=None, float=True)
         except ConvertError as error:
@@ -146,7 +155,9 @@ class OnnxinoBackend(base.Backend):
         return OnnxinoRep(InferenceSession(converted.model, backend), frozenset(known), inputs)
 
     @classmethod
-    def run_model(cls, model: ModelProto, inputs: Any, device: str = "CPU", **kwargs: Any) -> tuple[Array, ...]:
+    def run_model(
+        cls, model: ModelProto | str | Path, inputs: Any, device: str = "CPU", **kwargs: Any
+    ) -> tuple[Array, ...]:
         """Prepares and runs a model once."""
         with cls.prepare(model, device, **kwargs) as prepared:
             return prepared.run(inputs)
@@ -162,13 +173,15 @@ class OnnxinoBackend(base.Backend):
     ) -> tuple[Array, ...]:
         """Runs one node. Weights, scales, axes and the like become constants by themselves.
 
-        inputs: an array for each input that the node names. opset_version: default 17. outputs_info is not needed.
+        inputs: an array for each input that the node names, in its order or by name. opset_version: default 17.
+        outputs_info is not needed. Raises InputError where an input is missing.
         """
         from onnx import helper
 
         opset = int(kwargs.pop("opset_version", 17))
         names = [name for name in node.input if name]
-        given: dict[str, Array] = dict(zip(names, (np.asarray(value) for value in inputs), strict=True))
+        _no_others(kwargs, "backend", "opset_version")
+        given = _by_name(node, names, inputs)
         fixed = set(parameters(node)) - set(node.input[:1])
         ports = [
             helper.make_tensor_value_info(name, helper.np_dtype_to_tensor_dtype(array.dtype), array.shape)
@@ -183,6 +196,31 @@ class OnnxinoBackend(base.Backend):
         constants = {name: array for name, array in given.items() if name in fixed}
         activations = [array for name, array in given.items() if name not in fixed]
         return cls.run_model(model, activations, device, constants=constants, **kwargs)
+
+
+def _by_name(node: NodeProto, names: list[str], inputs: Any) -> dict[str, Array]:
+    """Arrays for the inputs of a node. Raises InputError where there are too many or too few."""
+    if isinstance(inputs, Mapping):
+        given = {str(name): np.asarray(value) for name, value in cast("Mapping[Any, Any]", inputs).items()}
+    else:
+        values: list[Array] = [inputs] if isinstance(inputs, np.ndarray) else [np.asarray(v) for v in inputs]
+        given = dict(zip(names, values, strict=False))
+        if len(values) > len(names):
+            given |= {f"(input {k})": value for k, value in enumerate(values[len(names) :], len(names))}
+    if set(given) != set(names):
+        raise InputError(
+            f"the inputs given are {', '.join(given) or 'none'}, the {node.op_type} node has {', '.join(names)}",
+            "give an array for each input, weights too: run_node(node, [x, w])",
+        )
+    return {name: given[name] for name in names}
+
+
+def _no_others(kwargs: Mapping[str, Any], *known: str) -> None:
+    """Raises InputError for keyword arguments that nothing reads, as misspelled ones."""
+    for name in kwargs:
+        if name not in known:
+            text = f"the keyword arguments are {', '.join(known)}" if known else "leave it away"
+            raise InputError(f"there is no keyword argument '{name}'", text)
 
 
 def _with_constants(model: ModelProto, constants: Mapping[str, Array]) -> ModelProto:

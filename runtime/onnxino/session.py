@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, NamedTuple, overload
+from typing import Any, Literal, NamedTuple, cast, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,7 +52,8 @@ class RunResult(NamedTuple):
 class InferenceSession:
     """Runs one model on one backend; a context manager.
 
-    model: path of a .oxm file, its bytes, or path of a .onnx file, which is converted in memory.
+    model: path of a .oxm file, its bytes, what convert() returned; or path of a .onnx file or an onnx.ModelProto, which
+    is converted in memory.
     backend: "numpy" (the reference), "c" (this host), "emulator" (the board's firmware in this process), or a port.
     providers, sess_options: accepted and ignored, for code that was written for ONNX Runtime; `backend` says where the
     model runs.
@@ -61,7 +62,7 @@ class InferenceSession:
 
     def __init__(
         self,
-        model: str | os.PathLike[str] | bytes,
+        model: str | os.PathLike[str] | bytes | object,
         backend: str = "numpy",
         *,
         providers: object = None,
@@ -71,6 +72,7 @@ class InferenceSession:
         self._model: Model = parse_model(data, where)
         self._backend: Backend = open_backend(backend, self._model, data)
         self._backend_name = backend
+        self._closed = False
 
     @property
     def model(self) -> Model:
@@ -113,8 +115,10 @@ class InferenceSession:
         feeds: one array for each input, of the type and shape that get_inputs() tells. A symbolic first dimension takes
         any batch of 1 or more; a fixed one of 1 does too, which ONNX Runtime would refuse.
         intermediates: returns RunResult(outputs, intermediates) instead.
-        Raises InputError for names, types or shapes that do not fit.
+        Raises InputError for names, types or shapes that do not fit, and after close().
         """
+        if self._closed:
+            raise InputError("the session is closed", "open another: onnxino.InferenceSession(model)")
         _check_arguments(output_names, feeds, self._model.inputs[0].name)
         ports = self._outputs(output_names)
         inputs = self._to_tensors(feeds)
@@ -136,7 +140,8 @@ class InferenceSession:
         return [self._to_onnx(port, array) for port, array in zip(self._model.outputs, outputs, strict=True)]
 
     def close(self) -> None:
-        """Closes the backend: frees memory, processes and ports."""
+        """Closes the backend: frees memory, processes and ports. What is closed does not run again."""
+        self._closed = True
         self._backend.close()
 
     def __enter__(self) -> InferenceSession:
@@ -204,23 +209,34 @@ class InferenceSession:
         return _merge_batch(result, shape)
 
 
-def _read(source: str | os.PathLike[str] | bytes) -> tuple[bytes, str]:
-    """The .oxm file's bytes and what to call it; an ONNX file is converted."""
-    if isinstance(source, bytes | bytearray | memoryview):
-        return bytes(source), "the model"
-    path = Path(source)
+def _read(source: object) -> tuple[bytes, str]:
+    """The .oxm file's bytes and what to call it; an ONNX model is converted."""
+    content: Any = getattr(source, "model", source)  # of what convert() returns
+    if isinstance(content, bytes | bytearray | memoryview):
+        return bytes(cast("bytes", content)), "the model"
+    if type(source).__name__ == "ModelProto":
+        return _converted(source, "the model"), "the model"
+    if not isinstance(source, str | os.PathLike):
+        raise InputError(
+            f"the model is of type {type(source).__name__}, expected a path, bytes of a .oxm file, or an ONNX model",
+            "onnxino.InferenceSession('model.oxm')",
+        )
+    path = Path(cast("str | os.PathLike[str]", source))
     if path.suffix.lower() == ".onnx":
-        try:
-            from onnxino_converter import convert
-        except ImportError as error:
-            raise ModelError(
-                f"'{path}' is an ONNX file, and the converter is not installed", "pip install onnxino"
-            ) from error
-        return convert(path, float=True).model, f"'{path}'"
+        return _converted(path, f"'{path}'"), f"'{path}'"
     try:
         return path.read_bytes(), f"'{path}'"
     except OSError as error:
         raise ModelError(f"'{path}' cannot be read: {error.strerror}") from error
+
+
+def _converted(source: Any, where: str) -> bytes:
+    try:
+        from onnxino_converter import convert
+    except ImportError as error:
+        message = f"{where} is an ONNX file, and the converter is not installed"
+        raise ModelError(message, "pip install onnxino") from error
+    return convert(source, float=True).model
 
 
 def _to_int32(port: Port, array: NDArray[np.int64]) -> NDArray[np.int32]:
@@ -292,7 +308,8 @@ def _check_feed(port: Port, array: Array) -> int:
     if not _fits(array.shape, shape, free):
         wanted = _describe(port).shape
         hint = _reordered(array.shape, shape, free)
-        hint = hint or ("the first dimension is the batch: 1 or more" if free else "this model takes no batch")
+        alone = f"give exactly {shape[0]} along the first dimension" if shape and shape[0] > 1 else "it takes no batch"
+        hint = hint or ("the first dimension is the batch: 1 or more" if free else alone)
         raise InputError(f"input '{port.name}' has shape {list(array.shape)}, expected {wanted}", hint)
     return array.shape[0] if free else 1
 

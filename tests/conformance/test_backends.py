@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from onnxino import InferenceSession, load_model
 from onnxino_converter import convert
 from onnxino_tools.verify.run import random_feeds
-from tests.conformance.conftest import DIGITS, MODELS, RANDOM_INPUTS, REAL_INPUTS, TRASHNET
+from tests.conformance.conftest import DIGITS, FEW_INPUTS, MODELS, OTHERS, RANDOM_INPUTS, REAL_INPUTS, TRASHNET
 
-OTHERS = ("c", "emulator")
+BACKENDS = ("c", "emulator")
 
 
 def assert_same_bytes(oxm: bytes, feeds: dict[str, NDArray[Any]]) -> None:
@@ -22,7 +22,7 @@ def assert_same_bytes(oxm: bytes, feeds: dict[str, NDArray[Any]]) -> None:
     with InferenceSession(oxm) as reference:
         inputs = reference.to_device(feeds)
         expected = reference.backend.run(inputs)
-    for name in OTHERS:
+    for name in BACKENDS:
         with InferenceSession(oxm, backend=name) as session:
             found = session.backend.run(inputs)
         for ours, theirs in zip(expected, found, strict=True):
@@ -36,6 +36,12 @@ def assert_same_bytes(oxm: bytes, feeds: dict[str, NDArray[Any]]) -> None:
 def test_random_inputs_give_the_same_bytes_everywhere(model_path: Path) -> None:
     oxm = convert(model_path).model
     assert_same_bytes(oxm, random_feeds(load_model(oxm), RANDOM_INPUTS))
+
+
+@pytest.mark.parametrize("model_path", OTHERS, indirect=True)
+def test_models_of_other_tools_give_the_same_bytes_everywhere(model_path: Path) -> None:
+    oxm = convert(model_path, board=None, float=True).model
+    assert_same_bytes(oxm, random_feeds(load_model(oxm), FEW_INPUTS))
 
 
 def test_digits_give_the_same_bytes_everywhere() -> None:

@@ -23,7 +23,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from onnxino.backend import OnnxinoBackend, OnnxinoRep, run_model, run_node, supports_device
-from onnxino.errors import InputError
+from onnxino.errors import ConvertError, InputError
 from onnxino_converter.importer.handlers import DOMAINS
 
 NODE_TESTS = Path(__file__).parent / "node_tests.json"
@@ -190,7 +190,7 @@ def test_run_node_takes_weights_as_constants(backend: str) -> None:
     ("model", "reason"),
     [
         (softmax_model(TensorProto.DOUBLE), "is of type float64"),
-        (softmax_model(TensorProto.STRING), "is of type object|is of unknown type"),
+        (softmax_model(TensorProto.STRING), "is of type string"),
         (softmax_model(shape=[1, "length"]), "dimension 1 .'length'. is not fixed"),
     ],
     ids=["float64", "string", "dynamic"],
@@ -212,6 +212,55 @@ def test_wrong_use() -> None:
         OnnxinoBackend.prepare(softmax_model(), constants={"z": np.zeros(1)})
     with OnnxinoBackend.prepare(softmax_model()) as prepared, pytest.raises(InputError, match="2 inputs are given"):
         prepared.run([np.zeros(1), np.zeros(1)])
+
+
+def test_inputs_by_name_and_models_by_path(tmp_path: Path) -> None:
+    import onnx
+
+    x = np.random.default_rng(2).normal(size=(2, 5)).astype(np.float32)
+    onnx.save(softmax_model(), str(tmp_path / "net.onnx"))
+    expected = run_model(softmax_model(), [x])[0]
+    assert np.array_equal(run_model(str(tmp_path / "net.onnx"), {"x": x})[0], expected)
+    with OnnxinoBackend.prepare(tmp_path / "net.onnx") as prepared:
+        assert np.array_equal(prepared.run({"x": x})[0], expected)
+        with pytest.raises(InputError, match="there is no input 'z'"):
+            prepared.run({"z": x})
+        with pytest.raises(InputError, match="there is no keyword argument 'verbose'"):
+            prepared.run([x], verbose=True)
+    with pytest.raises(ConvertError, match=r"none\.onnx"):
+        OnnxinoBackend.prepare(str(tmp_path / "none.onnx"))
+    add = helper.make_node("Sub", ["a", "b"], ["c"])
+    assert np.array_equal(run_node(add, {"b": x, "a": x + x})[0], x + x - x)
+
+
+@pytest.mark.parametrize(
+    ("inputs", "message"),
+    [
+        ([np.zeros((1, 3, 6, 6), np.float32)], "the inputs given are x, the Conv node has x, w\n"),
+        (np.zeros((1, 3, 6, 6), np.float32), "the inputs given are x, the Conv node has x, w\n"),
+        ({"w": np.zeros(1)}, "the inputs given are w, the Conv node has x, w\n"),
+        ([], "the inputs given are none, the Conv node has x, w\n"),
+        ([np.zeros(1)] * 3, "the inputs given are x, w, .input 2., the Conv node has x, w\n"),
+    ],
+)
+def test_nodes_with_wrong_inputs(inputs: Any, message: str) -> None:
+    with pytest.raises(InputError, match=message) as caught:
+        run_node(helper.make_node("Conv", ["x", "w"], ["y"]), inputs)
+    assert caught.value.hint == "give an array for each input, weights too: run_node(node, [x, w])"
+
+
+def test_misspelled_keywords() -> None:
+    x = np.zeros((2, 5), np.float32)
+    for call in (
+        lambda: OnnxinoBackend.prepare(softmax_model(), bakend="c"),
+        lambda: run_model(softmax_model(), [x], bakend="c"),
+        lambda: run_node(helper.make_node("Softmax", ["x"], ["y"]), [x], bakend="c"),
+        lambda: OnnxinoBackend.is_compatible(softmax_model(), bakend="c"),
+    ):
+        with pytest.raises(InputError, match="there is no keyword argument 'bakend'") as caught:
+            call()
+        assert caught.value.hint is not None
+        assert caught.value.hint.startswith("the keyword arguments are backend, ")
 
 
 def test_the_converter_is_imported_late() -> None:

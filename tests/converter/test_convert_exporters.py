@@ -68,7 +68,7 @@ def test_refused_by_design(shared: Path, name: str, words: tuple[str, str]) -> N
         convert(path)
     assert caught.value.message.startswith("node '")
     assert words[0] in caught.value.message
-    assert "supported: Abs" in caught.value.message
+    assert "docs/operators.md lists" in caught.value.message
     assert words[1] in (caught.value.hint or "")
 
 

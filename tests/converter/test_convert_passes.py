@@ -10,6 +10,7 @@ from onnx_net import Net, Q
 from patterns import conv
 
 from onnxino.schema.model import Exactness, Provenance
+from onnxino_converter.arithmetic import quantize_array
 from onnxino_converter.build_model import build_model
 from onnxino_converter.fuse.operands import activation_bounds
 from onnxino_converter.importer import import_graph
@@ -17,7 +18,7 @@ from onnxino_converter.ir import Graph, Node, PortInfo, Quantization, Value
 from onnxino_converter.passes.absorb_into_ports import absorb_into_ports
 from onnxino_converter.passes.alias_transposes import alias_transposes
 from onnxino_converter.passes.drop_identities import drop_identities
-from onnxino_converter.passes.fold_constants import fold_constants, quantize_array
+from onnxino_converter.passes.fold_constants import fold_constants
 from onnxino_converter.passes.fold_into_dense import fold_into_dense
 from onnxino_converter.passes.fuse_qdq import fuse_qdq
 from onnxino_converter.passes.fuse_qoperator import fuse_qoperator

@@ -1,7 +1,9 @@
 """Draws random quantized ONNX graphs: up to eight operators in QDQ or QOperator style, on odd shapes and parameters.
 
-Scales reach from 0.002 to 10, so that no result lies 2^31 steps from zero: there ONNX Runtime's QLinearAdd, QLinearMul
-and QLinearAveragePool turn the largest values into the smallest, and Onnxino saturates.
+Scales reach from 5e-7 to 1e4, zero points over the whole type; nodes may lead nowhere, and several tensors be outputs.
+Left out is where ONNX Runtime itself is wrong (docs/numerics.md): results 2^31 steps and more from zero (`reaching`),
+and a softmax whose output scale is too small for its integer kernel (`softmax`). What it cannot run, or merges into a
+scale of 0, the test leaves out.
 """
 
 from __future__ import annotations
@@ -16,6 +18,14 @@ from tests.converter.onnx_net import MS, Net, Q, Tensor
 
 OPERATORS = 8
 LOWEST = -128
+SCALES = (
+    (0.02, 0.05, 0.1),
+    (0.25, 0.5, 1.0, 2.0),  # powers of two: results on exact ties
+    (0.002, 0.03, 0.7, 10.0),
+    (1e-6, 3e-6, 1e-4, 0.02),
+    (1e-3, 0.7, 30.0, 1e4),
+    (1e-6, 1e-3, 1.0, 1e3, 1e4),
+)
 Shape = tuple[int, ...]
 T = TypeVar("T")
 
@@ -32,7 +42,7 @@ class GraphMaker:
         style = self.choose(["qdq", "qop"])
         unsigned, ports = self.choose([True, False]), self.choose(["float", "quantized"])
         self.net = Net(style=style, unsigned=unsigned, ports=ports)
-        self.scales = self.choose([[0.02, 0.05, 0.1], [0.25, 0.5, 1.0, 2.0], [0.002, 0.03, 0.7, 10.0]])
+        self.scales = self.choose(SCALES)
         self.numbers = np.random.default_rng(self.integer(0, 1000))
         shape = (self.integer(1, 6), self.integer(1, 9), self.integer(1, 9))
         self.tensors: list[tuple[Tensor, Shape]] = [(self.net.input(shape, self.q()), shape)]
@@ -47,9 +57,14 @@ class GraphMaker:
         for _ in range(self.integer(1, OPERATORS)):
             self.tensors.append(self.choose(self._choices)())
         self.net.output(self.tensors[-1][0])
-        if len(self.tensors) > 3 and self.choose([False, False, False, True]) and self.net.ports == "float":
-            self.net.output(self.tensors[-2][0])
-        self.remove_dead()
+        names = {self.tensors[-1][0].name} | {info.name for info in self.net.inputs}
+        for _ in range(self.choose([0, 0, 0, 1, 2])):
+            other, _ = self.choose(self.tensors[:-1])
+            if other.name not in names:
+                self.net.output(other)
+                names.add(other.name)
+        if self.choose([True, True, False]):
+            self.remove_dead()
         return self.net
 
     def remove_dead(self) -> None:
@@ -77,8 +92,15 @@ class GraphMaker:
         """A random quantization; now and then one that is already there."""
         if like is not None and self.choose([False, True]):
             return like
-        zero = self.choose([0, LOWEST, 127, -5, 30])
-        return Q(float(np.float32(self.choose(self.scales))), zero)
+        zero = self.choose([0, LOWEST, 127, -5, 30, None])
+        scale = self.choose([*self.scales, None])
+        if scale is None:
+            scale = self.numbers.uniform(0.5, 2) * self.scales[0]
+        return Q(float(np.float32(scale)), self.integer(LOWEST, 127) if zero is None else zero)
+
+    def unit(self) -> Q:
+        """A quantization of numbers from 0 to 1, mostly the usual one."""
+        return self.choose([Q(1 / 256, LOWEST), Q(1 / 256, LOWEST), Q(float(np.float32(0.003)), 30), self.q()])
 
     def any(self) -> tuple[Tensor, Shape]:
         """One of the last tensors: mostly the last, so that graphs are deep; else one becomes shared."""
@@ -91,6 +113,7 @@ class GraphMaker:
     def weights(self, shape: Shape, channel: int, reach: float) -> tuple[Any, Any, Any]:
         """(elements, scale, zero point): the scale keeps results near the output's range."""
         kind = self.choose(["random", "small", "extreme"])
+        fit = self.choose(["fit", "fit", "fit", "power", "tiny", "huge"])
         limits = {"random": (-128, 128), "small": (-1, 2)}
         array = (
             self.numbers.choice([-128, 127], shape)
@@ -100,6 +123,9 @@ class GraphMaker:
         count = shape[channel] if self.choose([False, True]) else 0
         inner = max(1, int(np.prod(shape)) // shape[channel])
         base = np.float32(reach / (np.sqrt(inner) * (1 if kind == "small" else 60)))
+        base = np.float32(
+            {"fit": base, "power": 2.0 ** np.rint(np.log2(base)), "tiny": base / 300, "huge": base * 30000}[fit]
+        )
         scale = base if not count else (base * self.numbers.choice([0.5, 1, 1.7], count)).astype(np.float32)
         zero = np.zeros(np.shape(scale), np.int8)
         if self.net.unsigned and self.choose([False, True]):
@@ -138,7 +164,8 @@ class GraphMaker:
         if kind == "Relu":
             return self.net.op("Relu", [real])
         if kind == "Clip":
-            return self.net.op("Clip", [real, self.net.const(np.float32(0)), self.net.const(np.float32(6))])
+            bounds = self.choose([(0, 6), (-1, 1), (-0.003, 700), (0.5, 2)])
+            return self.net.op("Clip", [real, *(self.net.const(np.float32(bound)) for bound in bounds)])
         return real
 
     def window(self, h: int, w: int) -> tuple[dict[str, Any], int, int]:
@@ -176,8 +203,17 @@ class GraphMaker:
         made = self.affine("QGemm", flat, (count, size) if trans else (size, count), 1 - trans, self.q(), transB=trans)
         return self.moved("Reshape", made, np.int64([-1, count, 1, 1])), (count, 1, 1)
 
+    def reaching(self, largest: float) -> Q:
+        """A random quantization with results of less than 2^30 steps, given the largest number. Beyond 2^31 steps ONNX
+        Runtime's QLinearAdd, QLinearMul and QLinearAveragePool turn the largest results into the smallest."""
+        y = self.q()
+        while largest > y.scale * 2.0**30:
+            y = Q(float(np.float32(y.scale * 1000)), y.zero)
+        return y
+
     def binary(self, kind: str, a: Tensor, b: Tensor) -> Tensor:
-        net, y = self.net, self.q()
+        largest = [255 * tensor.q.scale for tensor in (a, b)]
+        net, y = self.net, self.reaching(sum(largest) if kind == "Add" else largest[0] * largest[1])
         if self.qop:
             inputs = [a.name, *net.params(a.q), b.name, *net.params(b.q), *net.params(y)]
             return Tensor(net.op(f"QLinear{kind}", inputs, MS), y)
@@ -204,7 +240,7 @@ class GraphMaker:
     def gate(self) -> tuple[Tensor, Shape]:
         """A factor for each channel, computed from the tensor itself."""
         x, shape = self.any()
-        factor = self.function("Sigmoid", self.average(x), Q(1 / 256, LOWEST))
+        factor = self.function("Sigmoid", self.average(x), self.unit())
         return self.binary("Mul", x, factor), shape
 
     def concat(self) -> tuple[Tensor, Shape]:
@@ -230,7 +266,7 @@ class GraphMaker:
             return self.moved("MaxPool", x, **attributes), out
         if self.choose([False, True]):
             attributes["count_include_pad"] = 1
-        y = self.q()
+        y = self.reaching(255 * x.q.scale)
         if self.qop:
             inputs = [x.name, *self.net.params(x.q), *self.net.params(y)]
             return Tensor(self.net.op("QLinearAveragePool", inputs, MS, **attributes), y), out
@@ -253,11 +289,13 @@ class GraphMaker:
         x, shape = self.any()
         kinds = ["Sigmoid", "LeakyRelu"] if self.qop else ["Relu", "Sigmoid", "Tanh", "HardSwish", "LeakyRelu", "Elu"]
         kind = self.choose(kinds)
-        return self.function(kind, x, Q(1 / 256, LOWEST) if kind == "Sigmoid" else self.q()), shape
+        return self.function(kind, x, self.unit() if kind == "Sigmoid" else self.q()), shape
 
     def softmax(self) -> tuple[Tensor, Shape]:
         x, shape = self.any()
-        axis, y = self.choose([1, 2, 3]), Q(1 / 256, LOWEST)
+        axis, y = self.choose([1, 2, 3]), self.unit()
+        while shape[axis - 1] > 1 and y.scale * 280 < 1:  # where ONNX Runtime's integer kernel overflows
+            y = self.choose([Q(1 / 256, LOWEST), Q(float(np.float32(0.01)), 30), Q(2.0, 0)])
         attributes = {"opset": self.net.opset} if self.qop else {}
         return self.function("Softmax", x, y, axis=axis, **attributes), shape
 
@@ -266,7 +304,8 @@ class GraphMaker:
         given = [self.net.const(value) for value in constants]
         if self.qop:
             return Tensor(self.net.op(kind, [x.name, *given], **attributes), x.q)
-        return self.net.quantize(self.net.op(kind, [self.net.dq(x), *given], **attributes), x.q)
+        y = self.q() if self.choose([False, False, False, True]) else x.q
+        return self.net.quantize(self.net.op(kind, [self.net.dq(x), *given], **attributes), y)
 
     def transpose(self) -> tuple[Tensor, Shape]:
         x, shape = self.any()
@@ -279,10 +318,8 @@ class GraphMaker:
         return self.moved("Reshape", x, np.int64([-1, *shape])), shape
 
     def requantize(self) -> tuple[Tensor, Shape]:
-        """Not of what QuantizeLinear made: ONNX Runtime makes one of two pairs in a row, with a third scale."""
+        """Behind a QuantizeLinear, the second of two pairs in a row, of which ONNX Runtime makes one."""
         x, shape = self.any()
-        if not self.qop or x.name.startswith("quantizelinear"):
-            return self.curve()
         return self.net.quantize(self.net.dq(x), self.q()), shape
 
     def island(self) -> tuple[Tensor, Shape]:
@@ -290,7 +327,7 @@ class GraphMaker:
         x, shape = self.any()
         net, kind = (
             self.net,
-            self.choose(["Sub", "Max", "Softplus", "Neg", "ReduceMax", "LogSoftmax", "chain", "Slice"]),
+            self.choose(["Sub", "Max", "Softplus", "Neg", "ReduceMax", "LogSoftmax", "chain", "Slice", "constant"]),
         )
         real = net.dq(x)
         if kind in ("Sub", "Max"):
@@ -301,6 +338,10 @@ class GraphMaker:
         elif kind == "chain":
             amounts = self.numbers.normal(size=(shape[0], 1, 1)).astype(np.float32)
             real = net.op("Tanh", [net.op("Mul", [net.op("Abs", [real]), net.const(amounts)])])
+        elif kind == "constant":
+            many = self.choose([(1,), (shape[0], 1, 1), shape])
+            amounts = (self.numbers.normal(size=many) * 50 * x.q.scale).astype(np.float32)
+            real = net.op(self.choose(["Add", "Sub", "Mul", "Div"]), [real, net.const(amounts)])
         elif kind == "Slice":
             real = net.op(kind, [real, *(net.const(np.int64([v])) for v in (0, 1, 1))])
             shape = (1, *shape[1:])

@@ -7,6 +7,7 @@ to a small graph, which is saved with its inputs where the message says.
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 from collections import Counter
 from pathlib import Path
@@ -15,14 +16,15 @@ from typing import Any
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
-from onnx import ModelProto
+from onnx import ModelProto, NodeProto, numpy_helper
 
 from onnxino import InferenceSession, load_model
+from onnxino.schema.model import Exactness
 from onnxino_converter import convert
 from onnxino_tools.verify.compare import OperatorReport
 from onnxino_tools.verify.oracle import Oracle
 from onnxino_tools.verify.run import verify
-from tests.converter.onnx_net import Net
+from tests.converter.onnx_net import Net, Q
 from tests.fuzz.graphs import graphs
 
 pytest.importorskip("onnxruntime", reason="the oracle is not installed (extra 'verify')")
@@ -30,6 +32,7 @@ pytest.importorskip("onnxruntime", reason="the oracle is not installed (extra 'v
 COUNT = os.environ.get("ONNXINO_FUZZ_GRAPHS")
 FOLDER = Path(tempfile.gettempdir()) / "onnxino-fuzz"
 ROWS = 4
+MERGED = re.compile("(DoubleQDQRemoved_)+scale")  # initializers of pairs that were merged
 SETTINGS = settings(
     max_examples=int(COUNT or 200),
     derandomize=COUNT is None,
@@ -50,12 +53,30 @@ def save(model: ModelProto, feeds: dict[str, Any]) -> str:
 
 
 def runs_in_onnxruntime(model: ModelProto, feeds: dict[str, Any]) -> bool:
-    """Not all that is drawn does: some of its own rewritings fail when it loads or runs the model."""
+    """Not all that is drawn does: some of its own rewritings fail when it loads or runs the model, and some pairs that
+    it merges get scales with which its kernels overflow."""
     try:
-        Oracle(model).run({name: array[:1] for name, array in feeds.items()})
+        oracle = Oracle(model)
+        oracle.run({name: array[:1] for name, array in feeds.items()})
     except Exception:  # ONNX Runtime's own exceptions have no common base
         return False
-    return True
+    constants = {t.name: numpy_helper.to_array(t) for t in oracle.rewritten.graph.initializer}
+    merged = {name: array for name, array in constants.items() if MERGED.match(name)}
+    broken_kernels = [node for node in oracle.rewritten.graph.node if overflows(node, merged, constants)]
+    return all(array.all() for array in merged.values()) and not broken_kernels
+
+
+def overflows(node: NodeProto, merged: dict[str, Any], constants: dict[str, Any]) -> bool:
+    """Whether an integer kernel writes a scale of a merged pair that is too small for it; the generator takes care of
+    the scales that it drew itself."""
+    place = {"QLinearSoftmax": 3, "QLinearAveragePool": 3, "QLinearAdd": 6, "QLinearMul": 6}.get(node.op_type)
+    if place is None or node.input[place] not in merged:
+        return False
+    scale = float(merged[node.input[place]].item())
+    if node.op_type == "QLinearSoftmax":
+        return scale * 280 < 1
+    reach = [255 * float(constants[node.input[i]].item()) for i in ((1,) if place == 3 else (1, 4))]
+    return (float(np.prod(reach)) if node.op_type == "QLinearMul" else sum(reach)) > scale * 2.0**30
 
 
 def broken(operator: OperatorReport) -> bool:
@@ -82,9 +103,11 @@ def differences(model: ModelProto, feeds: dict[str, Any], backends: list[str]) -
         for ours, theirs in zip(found, expected, strict=True):
             if not np.array_equal(ours, theirs, equal_nan=ours.dtype.kind == "f"):
                 wrong.append(f"{name} differs from NumPy in {np.count_nonzero(ours != theirs)} of {ours.size} elements")
-    everything = len(report.operators) == len(load_model(oxm).operators)
-    if everything and all(o.integer for o in report.operators) and report.backends["numpy"].bytes_different:
-        wrong.append(f"{report.backends['numpy'].bytes_different} output bytes differ though every operator is exact")
+    agreed = all(o.bytes_different == 0 and o.largest == 0 for o in report.operators)
+    loose = {o.name for o in load_model(oxm).operators if o.exactness not in (Exactness.Exact, Exactness.Table)}
+    different = report.backends["numpy"].bytes_different
+    if agreed and loose.isdisjoint(report.not_located) and different:
+        wrong.append(f"{different} output bytes differ though no operator does")
     return wrong
 
 
@@ -111,3 +134,60 @@ def test_random_graphs(c_backend_missing: str | None, capsys: pytest.CaptureFixt
     with capsys.disabled():
         print("\nrandom graphs:", ", ".join(f"{count} {name}" for name, count in counts.items()))
     assert counts["compared"] >= 0.9 * SETTINGS.max_examples
+
+
+class _HalvesUp:
+    """NumPy, but halves are rounded up."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(np, name)
+
+    @staticmethod
+    def rint(x: Any, out: Any = None) -> Any:
+        return np.floor(x + np.float32(0.5), out=out)
+
+
+def _tie(kind: str) -> Net:
+    """One operator whose results lie on ties."""
+    net = Net(unsigned=True, ports="quantized")
+    shape = (2, 9, 9)
+    x, y = net.input(shape, Q(0.25)), Q(0.5)
+    if kind == "conv2d":
+        weights = net.dq_const(np.ones((2, 2, 1, 1), np.int8), 1.0)
+        net.output(net.quantize(net.op("Conv", [net.dq(x), weights], kernel_shape=[1, 1]), y))
+    elif kind == "average_pool2d":
+        net.output(net.quantize(net.op("AveragePool", [net.dq(x)], kernel_shape=[1, 2]), y))
+    else:
+        other = net.input(shape, Q(0.25 if kind == "add" else 1 / 16))
+        net.output(net.quantize(net.op(kind.capitalize(), [net.dq(x), net.dq(other)]), y))
+    return net
+
+
+@pytest.mark.parametrize(
+    ("kind", "module"),
+    [
+        ("add", "onnxino.ops.add"),
+        ("mul", "onnxino.ops.mul"),
+        ("conv2d", "onnxino.numerics"),
+        ("average_pool2d", "onnxino.ops.average_pool2d"),
+    ],
+)
+def test_the_comparison_sees_another_rounding(kind: str, module: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Halves to the even neighbour are what ONNX Runtime does; rounded up, they are found."""
+    net = _tie(kind)
+    model, feeds = net.model(), net.random_feeds(ROWS)
+    assert differences(model, feeds, ["numpy"]) == []
+    monkeypatch.setattr(f"{module}.np", _HalvesUp())
+    assert any("bytes differ, by 1" in line for line in differences(model, feeds, ["numpy"]))
+
+
+def test_the_comparison_sees_a_backend_that_differs(
+    c_backend_missing: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if c_backend_missing:
+        pytest.skip(c_backend_missing)
+    net = _tie("add")
+    model, feeds = net.model(), net.random_feeds(ROWS)
+    assert differences(model, feeds, ["numpy", "c"]) == []
+    monkeypatch.setattr("onnxino.ops.add.np", _HalvesUp())
+    assert any("c differs from NumPy" in line for line in differences(model, feeds, ["numpy", "c"]))

@@ -37,6 +37,10 @@ def damaged(value: float) -> Any:
         ({"x": damaged(np.nan)}, ["1 values that are not finite"]),
         ({"x": damaged(np.inf)}, ["1 values that are not finite"]),
         ([{"x": GOOD}, {"y": GOOD}], ["for 'y'"]),
+        (None, ["of type NoneType", "by input name"]),
+        ("data.npz", ["of type str"]),
+        ([1.0, 2.0], ["of type float"]),
+        (GOOD[0], ["shape [3, 8, 8]"]),
     ],
 )
 def test_calibration_data_that_do_not_fit(data: Any, messages: list[str]) -> None:
@@ -44,6 +48,18 @@ def test_calibration_data_that_do_not_fit(data: Any, messages: list[str]) -> Non
         quantize(MODEL, data)
     assert all(message in error.value.message for message in messages), error.value.message
     assert error.value.hint
+
+
+def test_arrays_alone_for_a_model_of_one_input() -> None:
+    expected = quantize(MODEL, {"x": GOOD}).SerializeToString(deterministic=True)
+    for data in (GOOD, [GOOD], (part for part in (GOOD[:2], GOOD[2:]))):
+        assert quantize(MODEL, data).SerializeToString(deterministic=True) == expected
+    two = net([node("Add", ["x", "z"], ["y"])], {}, (4,))
+    second = two.graph.input.add()
+    second.CopyFrom(two.graph.input[0])
+    second.name = "z"
+    with pytest.raises(InputError, match="are one array, the model has the inputs 'x', 'z'"):
+        quantize(two, random(3, 4))
 
 
 def test_fewer_samples_than_the_fixed_batch() -> None:
@@ -76,7 +92,7 @@ MODELS: dict[str, tuple[Callable[[], ModelProto], list[str]]] = {
     "already": (lambda: quantize(MODEL, {"x": GOOD}), ["quantized already", "QuantizeLinear"]),
     "operator": (
         lambda: after_conv(node("LRN", ["c"], ["y"], name="lrn", size=3)),
-        ["node 'lrn' (LRN)", "left in float", "Conv"],
+        ["node 'lrn' (LRN)", "left in float", "docs/quantizing.md"],
     ),
     "custom": (
         lambda: after_conv(node("Relu", ["c"], ["y"], name="mine", domain="my.own")),

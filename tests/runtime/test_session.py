@@ -19,6 +19,7 @@ from onnx import TensorProto, helper
 from onnxino import InferenceSession, InputError, ModelError, OnnxinoError, RunResult, load_model
 from onnxino.schema.codec import encode
 from onnxino.schema.model import Conv2D, ElementType, Lookup, Mean2D, Model, Operator, Port, Take, WeightLayout
+from onnxino_converter import convert
 
 UINT8, FLOAT, INT8 = ElementType.UInt8, ElementType.Float32, ElementType.Int8
 
@@ -385,6 +386,34 @@ def test_port_without_dimension_names_is_called_n() -> None:
     model = network()
     model.inputs[0] = Port(name="image", tensor=0, type=INT8, shape=model.inputs[0].shape, perm=perm(0, 2, 3, 1))
     assert InferenceSession(encode(model)).get_inputs()[0].shape == ["N", 2, 4, 5]
+
+
+def test_models_in_memory() -> None:
+    """What convert() returns, and an onnx.ModelProto."""
+    ports = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, 3]) for name in ("x", "y")]
+    graph = helper.make_graph([helper.make_node("Abs", ["x"], ["y"])], "g", ports[:1], ports[1:])
+    proto = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    x = np.float32([[1, -2, 3]])
+    for model in (convert(proto, float=True), proto):
+        with InferenceSession(model) as session:
+            assert np.array_equal(session.run(None, {"x": x})[0], np.abs(x))
+
+
+@pytest.mark.parametrize("model", [None, 3, np.zeros(3), [b""]])
+def test_what_is_no_model(model: Any) -> None:
+    with pytest.raises(InputError, match=f"the model is of type {type(model).__name__}, expected a path") as caught:
+        InferenceSession(model)
+    assert caught.value.hint == "onnxino.InferenceSession('model.oxm')"
+
+
+def test_a_closed_session_does_not_run(backend: str) -> None:
+    session = InferenceSession(encode(network()), backend)
+    session.close()
+    session.close()
+    for intermediates in (False, True):
+        with pytest.raises(InputError, match="the session is closed") as caught:
+            session.run(None, {"image": np.zeros((1, 2, 4, 5), np.int8)}, intermediates=intermediates)
+        assert caught.value.hint == "open another: onnxino.InferenceSession(model)"
 
 
 def test_a_large_batch_is_computed_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:

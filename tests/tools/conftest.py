@@ -50,5 +50,5 @@ def tiny_arrays(count: int = 12) -> dict[str, Any]:
     labels = np.arange(count) % 3
     images = np.zeros((count, 4, 4, 1), np.uint8)
     images[np.arange(count), labels] = 255
-    split = np.array(["test" if i % 2 else "train" for i in range(count)])
+    split = np.array(["odd" if i % 2 else "even" for i in range(count)])
     return {"images": images, "labels": labels, "classes": np.array(["top", "middle", "low"]), "split": split}

@@ -19,7 +19,7 @@ def test_evaluate(tiny: Path, tiny_data: Path, capfd: pytest.CaptureFixture[str]
         tiny,
         tiny_data,
         port="emulator",
-        split="test",
+        split="even",
         options=Options(check_every=2, repeat=2),
         progress=lambda done, total: steps.append((done, total)),
     )

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shlex
+import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import onnx
 import pytest
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
 
 from onnxino.model import load_model
 from onnxino_tools.commands import doctor
@@ -232,6 +236,45 @@ def test_a_float_model_needs_the_option(onnxino: Command, tmp_path: Path) -> Non
     assert onnxino("convert", path, "-o", tmp_path, "--float")[0] == 0
     report = json.loads((tmp_path / "net.report.json").read_text())
     assert [operator["kernel"] for operator in report["operators"]] == ["FloatConv2D"]
+
+
+def dense(batch: int) -> Any:
+    """x [batch, 6] -> y [batch, 3], float32."""
+    ports = [helper.make_tensor_value_info(n, TensorProto.FLOAT, [batch, s]) for n, s in (("x", 6), ("y", 3))]
+    weights = np.random.default_rng(0).normal(size=(6, 3)).astype(np.float32)
+    nodes = [helper.make_node("MatMul", ["x", "w"], ["m"]), helper.make_node("Relu", ["m"], ["y"])]
+    graph = helper.make_graph(nodes, "g", ports[:1], ports[1:], [numpy_helper.from_array(weights, "w")])
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+
+
+def test_a_model_of_several_samples_at_once(onnxino: Command, tmp_path: Path) -> None:
+    """convert says what it costs; its command makes a model of one; run and serial-eval refuse clearly."""
+    source = tmp_path / "it's eight.onnx"
+    onnx.save(dense(8), str(source))
+    code, _, err = onnxino("convert", source, "--float", "--name", "eight", "-o", tmp_path)
+    assert code == 0
+    assert "note: the input is [8, 6]: if 8 is the batch, the device takes 8 samples at once, in 8 times the RAM" in err
+    assert "next: onnxino run" not in err
+    np.savez(tmp_path / "d.npz", x=np.zeros((16, 6), np.float32), labels=np.zeros(16, np.int64))
+    for argv in (
+        ["run", tmp_path / "eight.oxm", tmp_path / "d.npz"],
+        ["serial-eval", "--port", "emulator", "--model", tmp_path / "eight.oxm", "--data", tmp_path / "d.npz"],
+    ):
+        code, _, text = onnxino(*argv)
+        assert code == 1
+        assert "takes 8 samples at once, or has no batch dimension: its input 'x' is [8, 6]" in text
+        assert "hint: export the model with a batch of 1" in text
+    command = next(line for line in err.splitlines() if line.startswith("for one: python -c "))
+    argv = shlex.split(command.removeprefix("for one: "))
+    subprocess.run([sys.executable, *argv[1:]], check=True)
+    made = onnx.load(str(tmp_path / "it's eight_batch1.onnx"))
+    assert [p.type.tensor_type.shape.dim[0].dim_value for p in (*made.graph.input, *made.graph.output)] == [1, 1]
+    code, _, err = onnxino("convert", tmp_path / "it's eight_batch1.onnx", "--float", "--name", "one", "-o", tmp_path)
+    assert code == 0
+    assert f"next: onnxino run {tmp_path / 'one.oxm'} DATA.npy" in err
+    assert "--data DATA.npz" in err
+    code, out, _ = onnxino("run", tmp_path / "one.oxm", tmp_path / "d.npz")
+    assert (code, len(out.splitlines())) == (0, 16)
 
 
 def test_the_optimized_graph_is_saved_for_viewers(onnxino: Command, tmp_path: Path) -> None:

@@ -10,8 +10,9 @@ import pytest
 
 from onnxino.errors import InputError, MissingExtraError
 from onnxino_tools.data import PixelOptions, load_dataset
+from onnxino_tools.data.dataset import usual_split
 from onnxino_tools.data.image_files import read_folder, read_image
-from onnxino_tools.data.inputs import feed_for, image_feed
+from onnxino_tools.data.inputs import evaluated_split, feed_for, image_feed
 from tests.tools.conftest import tiny_arrays
 from tests.tools.models import FLOAT, INT8, UINT8, port_model
 
@@ -26,8 +27,44 @@ def test_npz(tiny_data: Path) -> None:
     assert data.labels.tolist()[:4] == [0, 1, 2, 0]
 
 
+def test_values_under_the_name_of_the_input(tmp_path: Path) -> None:
+    """Labels are optional; what calibrates the model feeds it, too."""
+    values = np.random.default_rng(0).normal(size=(5, 16)).astype(np.float32)
+    np.savez(tmp_path / "d.npz", x=values, split=np.array(["test", "train"] * 2 + ["test"]))
+    data, feed, text = image_feed(port_model([-1, 16], FLOAT), str(tmp_path / "d.npz"), PixelOptions(), split="test")
+    assert np.array_equal(feed(data.images), values[::2])
+    assert data.labels is None
+    assert text == "arrays as they are, float32 [?, 16]"
+    with pytest.raises(InputError, match=r"has no array 'images', nor 'z', the model's input, .it has: x, split\)"):
+        load_dataset(tmp_path / "d.npz", input_name="z")
+    np.savez(tmp_path / "one.npz", x=np.float32(3))
+    with pytest.raises(InputError, match="holds a single number as 'x'"):
+        load_dataset(tmp_path / "one.npz", input_name="x")
+
+
+def test_the_usual_split(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    tiny_data = tmp_path / "split.npz"
+    np.savez(tiny_data, **tiny_arrays() | {"split": np.array(["train", "test"] * 6)})
+    assert usual_split(tiny_data, "test") == "test"
+    assert usual_split(tiny_data, "val") is None
+    assert evaluated_split(str(tiny_data), None) == "test"
+    assert capsys.readouterr().err == (
+        f"note: only the split 'test' of '{tiny_data}' is evaluated; for everything give --split all\n"
+    )
+    assert evaluated_split(str(tiny_data), "all") is None
+    assert evaluated_split(str(tiny_data), "train") == "train"
+    np.savez(tmp_path / "plain.npz", **_without("split"))
+    (tmp_path / "broken.npz").write_bytes(b"PK")
+    (tmp_path / "folder" / "test").mkdir(parents=True)  # may be a class
+    for name in ("plain.npz", "broken.npz", "none.npz", "x.npy", "folder"):
+        assert evaluated_split(str(tmp_path / name), None) is None
+    (tmp_path / "folder" / "train").mkdir()
+    assert usual_split(tmp_path / "folder", "test") == "test"
+    assert "folder" not in capsys.readouterr().err
+
+
 def test_split_and_limit(tiny_data: Path) -> None:
-    data = load_dataset(tiny_data, split="test", limit=4)
+    data = load_dataset(tiny_data, split="odd", limit=4)
     assert data.labels is not None
     assert data.labels.tolist() == [1, 0, 2, 1]
 

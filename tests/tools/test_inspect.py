@@ -169,3 +169,17 @@ def test_exporters_that_cannot_be_converted(onnxino: Command, shared: Path, name
     facts = facts_of(onnxino, shared / "models" / "exporters" / f"{name}.onnx")
     assert sum(row["state"] == "unsupported" for row in facts["nodes"]) == refused
     assert facts["complete"]
+
+
+def test_a_model_that_is_refused_as_a_whole(onnxino: Command, tmp_path: Path) -> None:
+    """Its input is: nobody has looked at the nodes, and none is said to be the reason."""
+    path = save(tmp_path, [helper.make_node("Relu", ["x"], ["y"], name="one")])
+    model = onnx.load(path)
+    model.graph.input[0].type.tensor_type.elem_type = TensorProto.INT64
+    onnx.save(model, path)
+    assert [row["state"] for row in facts_of(onnxino, path)["nodes"]] == ["not checked"]
+    code, out, _ = onnxino("inspect", path)
+    assert code == 0
+    assert "cannot be converted: graph input 'x' is of type int64; supported: float32" in out
+    assert "nodes are not supported" not in out
+    assert "1 node could not be checked: that comes first" in out

@@ -16,6 +16,7 @@ from onnxino import __version__
 from onnxino.errors import OnnxinoError
 from onnxino_tools import main as main_module
 from onnxino_tools import ui
+from onnxino_tools.arguments import Parser, UsageError, add_json
 from onnxino_tools.examples import example
 from onnxino_tools.interrupt import Interrupted
 from onnxino_tools.main import COMMANDS, main
@@ -61,7 +62,10 @@ def test_version(onnxino: Command) -> None:
         (["convert", "m", "--frob"], "unrecognized arguments: --frob", "onnxino convert --help"),
         (["run", "m", "i", "--top", "0"], "argument --top: invalid positive value: '0'", "onnxino run --help"),
         (["run", "m", "i", "--mean", "1,a"], "argument --mean: invalid numbers value: '1,a'", "onnxino run --help"),
-        (["run", "m", "i", "--mean", "1"], "--mean and --std need --scale", "--scale 0.00392157"),
+        (["run", "m", "i", "--mean", "1"], "--mean and --std need --scale", "--scale 1/255"),
+        (["convert", "m", "--calibrat", "d"], "unrecognized arguments: --calibrat", "did you mean --calibrate?"),
+        (["convert", "m", "--calibrat=d"], "unrecognized arguments: --calibrat", "did you mean --calibrate?"),
+        (["run", "m", "i", "--scale", "1/0"], "argument --scale: invalid number value: '1/0'", "onnxino run --help"),
         (["run", "m", "i", "--scale", "1", "--std", "0"], "--std must be above 0", "divides"),
     ],
 )
@@ -73,15 +77,19 @@ def test_wrong_usage(onnxino: Command, argv: list[str], error: str, hint: str) -
     assert f"hint: {hint}" in err or hint in err.split("hint: ")[1]
 
 
-def _failing(error: BaseException) -> object:
+def _failing(error: BaseException, json: bool = False, result: object = None) -> object:
     class Module:
         __doc__ = "x"
 
         @staticmethod
-        def add_arguments(parser: object) -> None: ...
+        def add_arguments(parser: Parser) -> None:
+            if json:
+                add_json(parser)
 
         @staticmethod
         def run(args: object) -> int:
+            if result is not None:
+                ui.out_json(result)
             raise error
 
     return Module
@@ -105,6 +113,46 @@ def test_one_exit_door(
     monkeypatch.setattr(main_module.importlib, "import_module", lambda _: _failing(raised))
     monkeypatch.setattr(sys, "stdout", sys.stdout)  # a broken pipe replaces it
     assert onnxino("doctor") == (code, "", expected)
+
+
+@pytest.mark.parametrize(
+    ("raised", "code", "message", "hint"),
+    [
+        (OnnxinoError("broken", "mend it"), 1, "broken", "mend it"),
+        (UsageError("what?", "onnxino doctor --help"), 2, "what?", "onnxino doctor --help"),
+        (KeyboardInterrupt(), 130, "interrupted", None),
+        (PermissionError(13, "Permission denied", "out.npz"), 1, "Permission denied: out.npz", None),
+    ],
+)
+def test_errors_as_json(
+    monkeypatch: pytest.MonkeyPatch,
+    onnxino: Command,
+    raised: BaseException,
+    code: int,
+    message: str,
+    hint: str | None,
+) -> None:
+    monkeypatch.setattr(main_module.importlib, "import_module", lambda _: _failing(raised, json=True))
+    found, out, err = onnxino("doctor", "--json")
+    assert found == code
+    assert json.loads(out) == {"error": {"message": message, "hint": hint}}
+    assert f"error: {message}\n" in err
+
+
+def test_an_error_after_the_result_adds_no_second_json(monkeypatch: pytest.MonkeyPatch, onnxino: Command) -> None:
+    """serial-eval reports what is done, and fails."""
+    monkeypatch.setattr(main_module.importlib, "import_module", lambda _: _failing(OnnxinoError("x"), True, {"ok": 0}))
+    code, out, err = onnxino("doctor", "--json")
+    assert (code, json.loads(out), err) == (1, {"ok": 0}, "error: x\n")
+
+
+def test_wrong_usage_as_json(onnxino: Command) -> None:
+    code, out, _ = onnxino("convert", "--json", "--frob")
+    assert code == 2
+    assert json.loads(out)["error"]["hint"] == "onnxino convert --help"
+    code, out, err = onnxino("run", "none.oxm", "x", "--json")
+    assert code == 1
+    assert json.loads(out)["error"]["message"] in err
 
 
 def test_start_up_is_fast() -> None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import importlib
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from onnxino_tools.arguments import Parser
 from onnxino_tools.main import COMMANDS
 from tests.conftest import ROOT
 
@@ -23,6 +26,19 @@ def test_commands_exist() -> None:
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     for target in re.findall(r"make ([a-z]+) ", README):
         assert f"\n{target}:" in makefile
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
+def test_command_lines_are_understood(page: Path) -> None:
+    """Every line of a page that shows a whole command has the arguments and options of that command."""
+    for line in re.findall(r"^ {4}(onnxino [^#\n]+)", page.read_text(encoding="utf-8"), re.MULTILINE):
+        _, name, *arguments = shlex.split(line)
+        if "..." in arguments:
+            continue
+        module = importlib.import_module(f"onnxino_tools.commands.{name.replace('-', '_')}")
+        parser = Parser(prog=name, description="")
+        module.add_arguments(parser)
+        assert parser.parse(arguments) is not None, line
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)

@@ -92,13 +92,26 @@ def test_figures(onnxino: Command, connect: Connect, tiny: Path, tiny_data: Path
 
 def test_text(onnxino: Command, connect: Connect, tiny: Path, tiny_data: Path) -> None:
     connect(FakeLink())
-    code, out, _ = onnxino("serial-eval", "--port", "P", "--model", tiny, "--data", tiny_data, "--split", "test")
+    code, out, _ = onnxino("serial-eval", "--port", "P", "--model", tiny, "--data", tiny_data, "--split", "odd")
     assert code == 0
     assert "accuracy         100.00% (6 of 6)" in out
     assert "bytes different  0" in out
     assert "3.50 ms median, 5.75 ms 95th percentile (measured by the device)" in out
     assert "          top  middle  low" in out
     assert "  middle    .       2    ." in out
+
+
+def test_the_test_split_is_the_default(onnxino: Command, connect: Connect, tiny: Path, tmp_path: Path) -> None:
+    np.savez(tmp_path / "d.npz", **tiny_arrays() | {"split": np.array(["train", "val", "test"] * 4)})
+    argv = ["serial-eval", "--port", "P", "--model", tiny, "--data", tmp_path / "d.npz", "--json"]
+    connect(FakeLink())
+    _, out, err = onnxino(*argv)
+    assert json.loads(out)["images"] == 4
+    assert "note: only the split 'test' of" in err
+    connect(FakeLink())
+    _, out, err = onnxino(*argv, "--split", "all")
+    assert json.loads(out)["images"] == 12
+    assert "note:" not in err
 
 
 def test_a_model_that_is_there_is_not_loaded_again(
@@ -287,7 +300,7 @@ def test_other_names_than_the_models(onnxino: Command, connect: Connect, tmp_pat
     ("labels", "folders", "message", "hint"),
     [
         (["cat", "dog", "cow"], ["cat", "fox"], "class 'fox' is not among the model's labels cat, dog, cow", "rename"),
-        (None, ["cat", "dog"], "has 2 classes, the model has 3 outputs", "MODEL.onnx --labels cat,dog,..."),
+        (None, ["cat", "dog"], "has 2 classes, the model has 3 outputs", "MODEL.onnx --labels labels.txt"),
     ],
 )
 def test_folders_of_other_classes(

@@ -36,13 +36,15 @@ def evaluate(
     is given, LinkError for the device, MissingExtraError.
     """
     from onnxino import InferenceSession
-    from onnxino_tools.data.inputs import image_feed
+    from onnxino_tools.data.inputs import check_single, evaluated_split, image_feed
     from onnxino_tools.devices import connect
     from onnxino_tools.models import read_model
 
     with ui.silence():
         content = read_model(fspath(model))
         with InferenceSession(content) as session:
+            check_single(session.model)
+            split = evaluated_split(fspath(data), split)
             images, feed, _ = image_feed(
                 session.model, fspath(data), pixels or PixelOptions(), split=split, limit=limit, resize=resize
             )

@@ -43,7 +43,18 @@ class Parser(argparse.ArgumentParser):
         raise _HelpShown
 
     def error(self, message: str) -> NoReturn:
-        raise UsageError(message, f"{self.prog} --help")
+        raise UsageError(message, self._meant(message) or f"{self.prog} --help")
+
+    def _meant(self, message: str) -> str | None:
+        """The option that an unknown one is close to."""
+        import difflib
+
+        words = message.partition("unrecognized arguments: ")[2].split()
+        unknown = next((word.partition("=")[0] for word in words if word.startswith("--")), None)
+        if unknown is None:
+            return None
+        near = difflib.get_close_matches(unknown, [o for o in self._option_string_actions if o.startswith("--")], n=1)
+        return f"did you mean {near[0]}? {self.prog} --help lists the options" if near else None
 
 
 def positive(text: str) -> int:
@@ -56,12 +67,22 @@ def positive(text: str) -> int:
 
 def numbers(text: str) -> list[float]:
     """argparse type: one number, or one for each channel, separated by commas."""
-    return [float(part) for part in text.split(",")]
+    return [number(part) for part in text.split(",")]
+
+
+def number(text: str) -> float:
+    """argparse type: a number, or a fraction such as 1/255."""
+    top, slash, bottom = text.partition("/")
+    if not slash:
+        return float(text)
+    if float(bottom) == 0:
+        raise ValueError
+    return float(top) / float(bottom)
 
 
 def add_json(parser: Parser) -> None:
     """--json."""
-    parser.add_argument("--json", action="store_true", help="print the result as JSON on stdout")
+    parser.add_argument("--json", action="store_true", help="print the result, or the error, as JSON on stdout")
 
 
 def add_save(parser: Parser, what: str) -> None:
@@ -83,7 +104,7 @@ def add_preprocessing(parser: Parser) -> None:
         "pixels",
         "how pixels (0..255) become the model's input: (pixel * SCALE - MEAN) / STD; by default read off the model",
     )
-    group.add_argument("--scale", type=float, metavar="F", help="for example 0.00392157 (1/255)")
+    group.add_argument("--scale", type=number, metavar="F", help="for example 1/255")
     group.add_argument("--mean", type=numbers, metavar="M[,M,M]", help="one number, or one for each channel")
     group.add_argument("--std", type=numbers, metavar="S[,S,S]", help="one number, or one for each channel")
     group.add_argument("--layout", choices=["NHWC", "NCHW"], help="order of the input's axes")
@@ -96,7 +117,7 @@ def pixel_options(args: argparse.Namespace) -> PixelOptions:
     if args.std is not None and not all(value > 0 for value in args.std):
         raise UsageError("--std must be above 0", "it divides the pixels: (pixel * SCALE - MEAN) / STD")
     if args.scale is None and (args.mean is not None or args.std is not None):
-        hint = "say --scale 1 for pixels of 0..255, --scale 0.00392157 for 0..1"
+        hint = "say --scale 1 for pixels of 0..255, --scale 1/255 for 0..1"
         raise UsageError("--mean and --std need --scale", hint)
     return PixelOptions(args.scale, args.mean, args.std, args.layout)
 
@@ -107,7 +128,11 @@ def add_data(parser: Parser, required: bool = True) -> None:
     group.add_argument(
         "--data", required=required, metavar="DATA", help=".npz (images, labels), folder of class folders, or .npy"
     )
-    group.add_argument("--split", metavar="NAME", help="only the images of this split of a .npz")
+    group.add_argument(
+        "--split",
+        metavar="NAME",
+        help="only this split of the data (default: test, where there is one; all: everything)",
+    )
     group.add_argument(
         "--limit", type=positive, metavar="N", help="only N images (the first; of a folder, an even mixture)"
     )

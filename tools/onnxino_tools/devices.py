@@ -31,6 +31,7 @@ def open_device(port: str) -> DeviceLink:
         return DeviceLink(EmulatorTransport(machine))
     from onnxino_tools.transport import open_transport
 
+    _check_name(port)
     try:
         return DeviceLink(open_transport(port))
     except ImportError as e:  # pyserial needs termios on every system but Windows
@@ -84,6 +85,22 @@ def _port_of(chip: str, port: str) -> str:
         if board.chip == chip and board.mode != "bootloader":
             return board.port
     raise LinkError(f"the board at {port} is gone")
+
+
+def _check_name(port: str) -> None:
+    """Raises LinkError for the misspelt name of a model or of the emulator, which no port has."""
+    import difflib
+    from pathlib import Path
+
+    if "://" in port or Path(port).exists():
+        return
+    near = "emulator" if difflib.get_close_matches(port.lower(), ["emulator"], cutoff=0.7) else None
+    if near is None:
+        from onnxino_converter.importer.kinds import similar_model
+
+        near = similar_model(Path(port))
+    if near is not None:
+        raise LinkError(f"there is neither a file nor a serial port '{port}'", f"did you mean {near}?")
 
 
 def need_emulator() -> None:

@@ -348,7 +348,7 @@ def match_classes(model: Model, data: Dataset) -> tuple[NDArray[np.int64] | None
         if classes and needed < outputs and not own:
             hint = (
                 "if these are some of the model's classes, tell it the names of all, in the order of its outputs: "
-                f"onnxino convert MODEL.onnx --labels {','.join(classes)},..."
+                "onnxino convert MODEL.onnx --labels labels.txt, a file with one name a line"
             )
         raise InputError(f"the data '{data.source}' has {what}, the model has {outputs} outputs", hint)
     if names is None and not gives_index:

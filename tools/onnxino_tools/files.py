@@ -13,15 +13,18 @@ from typing import BinaryIO
 from onnxino.errors import InputError
 
 _HINT = "choose another place, or free it: the folder must exist or be creatable, and be writable"
+_MADE = (".onnx", ".oxm", ".c", ".h", ".json")
 _SEPARATORS = tuple(s for s in (os.sep, os.altsep) if s)
 
 
-def check_writable(path: str | os.PathLike[str]) -> None:
+def check_writable(path: str | os.PathLike[str], example: str = "result.npz") -> None:
     """Makes the file's folder and a temporary file in it, which is removed again. Raises InputError if that fails."""
     text = os.fspath(path)
     with _explained(text):
         if text.endswith(_SEPARATORS) or Path(text).is_dir():
-            raise InputError(f"'{text}' is a folder, the name of a file was expected", "add a name: result.npz")
+            raise InputError(
+                f"'{text}' is a folder, the name of a file was expected", f"add a name: {Path(text) / example}"
+            )
         target = _target(text)
         if target.exists() and not os.access(target, os.W_OK):
             raise InputError(f"'{text}' cannot be written: Permission denied", _HINT)
@@ -30,6 +33,22 @@ def check_writable(path: str | os.PathLike[str]) -> None:
         partial = _partial(target)
         partial.touch(exist_ok=False)
         partial.unlink()
+
+
+def check_apart(outputs: Sequence[str | os.PathLike[str]], inputs: Sequence[str | os.PathLike[str]]) -> None:
+    """Raises InputError where a file to be written is one that is read (or lies in a folder of data), or another one
+    to be written: links are followed."""
+    taken = {Path(os.path.realpath(path)): f"is read here ('{os.fspath(path)}')" for path in inputs}
+    for output in outputs:
+        target = Path(os.path.realpath(output))
+        clash = taken.get(target)
+        if clash is None and target.is_file() and target.suffix.lower() not in _MADE:  # what was made may be made again
+            clash = next((said for path, said in taken.items() if path in target.parents and path.is_dir()), None)
+        if clash is not None:
+            raise InputError(
+                f"'{os.fspath(output)}' would be overwritten, but it {clash}", "choose another name for it"
+            )
+        taken[target] = "is written here already"
 
 
 def write_whole(path: str | os.PathLike[str], write: Callable[[BinaryIO], None]) -> None:

@@ -15,7 +15,7 @@ from onnxino_tools import ui
 from onnxino_tools.classes import is_index, prediction, unknown_classes
 from onnxino_tools.data import PixelOptions, choose_rule
 from onnxino_tools.data.dataset import Dataset, load_dataset
-from onnxino_tools.data.inputs import feed_for, warn
+from onnxino_tools.data.inputs import check_single, feed_for, warn
 from onnxino_tools.files import write_whole
 
 if TYPE_CHECKING:
@@ -58,6 +58,7 @@ def classify(session: InferenceSession, sources: Sequence[str], options: PixelOp
     """Runs all images of all sources in batches. Raises InputError for what cannot be read or does not fit."""
     if len(session.model.inputs) != 1:
         raise InputError(f"the model has {len(session.model.inputs)} inputs; images feed exactly one")
+    check_single(session.model)
     answers: list[Answer] = []
     for names, batch, classes in _batches(session, sources, options, resize):
         outputs = session.run(None, {session.model.inputs[0].name: batch})
@@ -79,7 +80,7 @@ def _batches(
     arrays = [file for file in files if file.suffix in (".npy", ".npz")]
     pictures = [file for file in files if file not in arrays]
     for file in arrays:
-        data = _in_batch(load_dataset(file), model)
+        data = _in_batch(load_dataset(file, input_name=model.inputs[0].name), model)
         feed, text = feed_for(model, data, options)
         ui.talk(f"input: {text}")
         for at in range(0, len(data), BATCH):

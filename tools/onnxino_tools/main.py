@@ -1,6 +1,7 @@
 """The command `onnxino`: finds the subcommand, and is the one door through which errors leave.
 
-Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted (128 + n by another signal n).
+Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted (128 + n by another signal n). Errors are text on stderr;
+with --json a command that fails before it has a result also writes {"error": {"message": ..., "hint": ...}} to stdout.
 """
 
 from __future__ import annotations
@@ -49,32 +50,44 @@ class Command(Protocol):
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command line and returns its exit code; raises nothing."""
     ui.ensure_streams()
+    ui.Said.data = False
+    arguments = list(sys.argv[1:] if argv is None else argv)
     try:
-        code = _dispatch(list(sys.argv[1:] if argv is None else argv))
-        sys.stdout.flush()
-        return code
-    except UsageError as e:
-        ui.error(e.message, e.hint)
-        return 2
-    except OnnxinoError as e:
-        ui.error(e.message, e.hint)
-        return 1
+        return _guarded(arguments)
     except BrokenPipeError:
         # The reader (head, less) has gone: nothing more can be said. Python would complain again at exit.
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115
         return 1
+
+
+def _guarded(arguments: list[str]) -> int:
+    """The exit code. Every error goes to stderr, and as JSON to stdout where --json is given and nothing is there."""
+
+    def fail(code: int, message: str, hint: str | None = None) -> int:
+        ui.error(message, hint)
+        if "--json" in arguments and not ui.Said.data:
+            ui.out_json({"error": {"message": message, "hint": hint}})
+        return code
+
+    try:
+        code = _dispatch(arguments)
+        sys.stdout.flush()
+        return code
+    except UsageError as e:
+        return fail(2, e.message, e.hint)
+    except OnnxinoError as e:
+        return fail(1, e.message, e.hint)
+    except BrokenPipeError:
+        raise
     except MemoryError:
-        ui.error("not enough memory")
-        return 1
+        return fail(1, "not enough memory")
     except OSError as e:
         where = f": {e.filename}" if e.filename else ""
-        ui.error(f"{e.strerror or e}{where}")
-        return 1
+        return fail(1, f"{e.strerror or e}{where}")
     except KeyboardInterrupt as e:
         ui.talk()
         number = signal.Signals(getattr(e, "number", signal.SIGINT))
-        ui.error("interrupted" if number == signal.SIGINT else f"ended by {number.name}")
-        return 128 + number
+        return fail(128 + number, "interrupted" if number == signal.SIGINT else f"ended by {number.name}")
 
 
 def _dispatch(argv: list[str]) -> int:

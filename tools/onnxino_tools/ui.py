@@ -32,8 +32,15 @@ def ensure_streams() -> None:
             setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115
 
 
+class Said:
+    """Whether this command has written data to stdout: an error after it must not add a second JSON value."""
+
+    data = False
+
+
 def out(text: str = "") -> None:
     """One line of data on stdout."""
+    Said.data = True
     write(sys.stdout, text)
 
 

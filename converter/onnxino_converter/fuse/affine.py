@@ -19,6 +19,7 @@ from onnxino_converter.refusal import refusal
 
 WINDOW = Window((1, 1), (1, 1), (1, 1), (0, 0, 0, 0))
 FINE = 127  # weight where only a bias matters: the bias then has steps of x_scale / 127
+COARSEST = 32  # input steps in result steps: the bias is then within an eighth of one
 LIMIT = 1 << 16  # channels, when each element becomes one
 
 
@@ -29,6 +30,9 @@ def affine_nodes(pattern: Pattern) -> list[Node] | None:
     if found is None:
         return None
     x, constant = found
+    q_scale = float(x.scale[0])
+    if node.op in ("Add", "Sub") and q_scale > COARSEST * pattern.y.scale:
+        raise refusal(node.describe(), "the input's steps are too coarse for the constant")
     if np.broadcast_shapes(x.value.shape, constant.shape) != x.value.shape:
         return None
     if not np.all(np.isfinite(constant)):

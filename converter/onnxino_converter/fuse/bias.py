@@ -5,13 +5,14 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from onnxino.schema.model import Exactness
 from onnxino_converter.arithmetic import F32, quantize_bias
 from onnxino_converter.fuse.operands import Pattern
 from onnxino_converter.ir import Array, Node, Value
 from onnxino_converter.refusal import refusal
 
 Int32s = NDArray[np.int32]
-SCALE_TOLERANCE = 0.01  # relative; ONNX Runtime ignores the scale of an int32 bias altogether
+SCALE_TOLERANCE, ABSOLUTE_TOLERANCE = 0.01, 1e-6  # of ONNX Runtime's convolutions; its QGemm ignores a bias's scale
 
 
 def fused_bias(
@@ -31,6 +32,9 @@ def fused_bias(
         return float_bias(node, real, count, x_scale, w_scale)
     expected = F32(x_scale) * w_scale
     if np.any(np.abs(operand.scale - expected) > SCALE_TOLERANCE * expected):
+        merged = _merged_bias(pattern, value, count, x_scale, w_scale)
+        if merged is not None:
+            return merged
         found, wanted = operand.scale.ravel()[0], expected.ravel()[0]
         raise refusal(
             node.describe(),
@@ -39,6 +43,33 @@ def fused_bias(
             final=True,
         )
     return integer_bias(node, operand.constant, count)
+
+
+def other_scale(pattern: Pattern, value: Value | None, x_scale: float, w_scale: NDArray[np.float32]) -> bool:
+    """Whether an int32 bias has a scale with which ONNX Runtime has no integer convolution."""
+    operand = None if value is None else pattern.operand(value)
+    if operand is None or operand.value.dtype != np.int32:
+        return False
+    expected = F32(x_scale) * w_scale
+    return bool(np.any(np.abs(operand.scale - expected) > ABSOLUTE_TOLERANCE + SCALE_TOLERANCE * expected))
+
+
+def _merged_bias(
+    pattern: Pattern, value: Value, count: int, x_scale: float, w_scale: NDArray[np.float32]
+) -> Int32s | None:
+    """Behind pairs that ONNX Runtime merges (passes/merge_pairs.py) the input has another scale than the bias was made
+    for: its integer kernels take the elements as they are, its float32 ones what they mean. None where nothing was
+    merged."""
+    node, operand = pattern.head, pattern.operand(value)
+    sources = [pattern.producers.get(v) for v in node.present]
+    sources += [pattern.producers.get(s.input(0)) for s in sources if s is not None and s.op == "MatMul"]
+    merged = next((s for s in sources if s is not None and s.attributes.get("merged")), None)
+    if merged is None or operand is None or operand.constant is None:
+        return None
+    _, exactness = pattern.arithmetic([pattern.activation(merged.output)], "uint8")
+    if exactness == Exactness.Exact and not (node.op == "Conv" and other_scale(pattern, value, x_scale, w_scale)):
+        return integer_bias(node, operand.constant, count)
+    return float_bias(node, operand.constant.astype(F32) * operand.scale, count, x_scale, w_scale)
 
 
 def integer_bias(node: Node, array: Array, count: int) -> Int32s:

@@ -22,6 +22,7 @@ def fuse_add(pattern: Pattern) -> list[Node]:
     a, b = _both(pattern)
     domain, exactness = pattern.arithmetic([a, b], "any")
     y, result = pattern.y, pattern.result
+    pattern.check_reach(255 * (float(a.scale[0]) + float(b.scale[0])) / y.scale, exactness)
     return add_nodes(pattern.graph, pattern.head, a, b, y, result, domain, pattern.clamp, exactness)
 
 

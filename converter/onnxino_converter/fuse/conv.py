@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
 from onnxino.schema.model import Exactness
 from onnxino_converter.arithmetic import conv_scale
-from onnxino_converter.fuse.bias import fused_bias
+from onnxino_converter.fuse.bias import fused_bias, other_scale
 from onnxino_converter.fuse.operands import Operand, Pattern
 from onnxino_converter.ir import Node, Quantization, Value
 from onnxino_converter.quantized import Clamp, ConvSpec
@@ -26,9 +28,18 @@ def fuse_conv(pattern: Pattern) -> list[Node]:
     array, w_scale = weights.weights(node, 0)
     bias = fused_bias(pattern, node.optional(2), array.shape[0], q.scale, w_scale)
     exactness = weighted_exactness(pattern, x, weights, node.optional(2))
+    if other_scale(pattern, node.optional(2), q.scale, w_scale):
+        exactness = Exactness.Step
     if node.attributes.get("rescaled"):  # per channel, which ONNX Runtime computes in float32 (passes/even_channels.py)
         exactness = Exactness.Step
+    pattern.check_reach(largest_sum(array, 0, w_scale) * q.scale / pattern.y.scale, exactness)
     return [conv_node(node, x.value, array, w_scale, bias, q, pattern.y, pattern.result, pattern.clamp, exactness)]
+
+
+def largest_sum(weights: NDArray[np.integer[Any]], channel_axis: int, w_scale: NDArray[np.float32]) -> float:
+    """The largest sum of magnitudes that 8-bit inputs can reach, in units of the input's scale."""
+    others = tuple(axis for axis in range(weights.ndim) if axis != channel_axis)
+    return float((255.0 * np.abs(weights.astype(np.float64)).sum(axis=others) * w_scale).max())
 
 
 def weighted_exactness(pattern: Pattern, x: Operand, weights: Operand, bias: Value | None) -> Exactness:

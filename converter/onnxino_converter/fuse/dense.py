@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from onnxino.schema.model import Exactness
 from onnxino_converter.arithmetic import F32, gemm_scale
 from onnxino_converter.fuse.bias import float_bias, fused_bias
-from onnxino_converter.fuse.conv import check_scale, weighted_exactness
+from onnxino_converter.fuse.conv import check_scale, largest_sum, weighted_exactness
 from onnxino_converter.fuse.operands import Operand, Pattern
 from onnxino_converter.ir import Graph, Node, Quantization, Value
 from onnxino_converter.quantized import Clamp, DenseSpec, TransposeSpec
@@ -31,6 +31,8 @@ def fuse_gemm(pattern: Pattern) -> list[Node]:
             raise refusal(node.describe(), f"alpha is {alpha}", "alpha above 0")
         bias = _scaled_bias(pattern, bias_value, count, alpha, beta, q.scale, w_scale)
         exactness = Exactness.Step if bias_value is not None else exactness
+    reach = largest_sum(array, 0 if node.attributes["trans_b"] else 1, w_scale) * alpha
+    pattern.check_reach(reach * q.scale / pattern.y.scale, exactness)
     return dense_nodes(
         pattern.graph,
         node,
@@ -77,6 +79,7 @@ def fuse_matmul(pattern: Pattern) -> list[Node]:
     array, w_scale = weights.weights(node, 1)
     bias = np.zeros(array.shape[1], np.int32)
     exactness = weighted_exactness(pattern, x, weights, None)
+    pattern.check_reach(largest_sum(array, 1, w_scale) * q.scale / pattern.y.scale, exactness)
     return dense_nodes(
         pattern.graph, node, x.value, array, w_scale, bias, q, pattern.y, pattern.result, pattern.clamp, exactness
     )
@@ -112,6 +115,7 @@ def fuse_matmul_add(pattern: Pattern) -> list[Node]:
     exactness = weighted_exactness(pattern, x, weights, bias_value)
     if len(pattern.users.get(node.output, [])) != 1 or len(bias_value.shape) != 1:
         exactness = Exactness.Step
+    pattern.check_reach(largest_sum(array, 1, w_scale) * q.scale / pattern.y.scale, exactness)
     return dense_nodes(
         pattern.graph, node, x.value, array, w_scale, bias, q, pattern.y, pattern.result, pattern.clamp, exactness
     )

@@ -39,6 +39,9 @@ def device_bytes(array: Array) -> NDArray[np.int8]:
     return (array.astype(np.int16) - 128).astype(np.int8) if array.dtype == np.uint8 else array.astype(np.int8)
 
 
+LARGEST_SUM = 2.0**20  # steps: a few roundings of such terms are a quarter of a step
+
+
 @dataclass
 class Operand:
     """A quantized tensor as an operator reads it, with the parameters of its DequantizeLinear or QOperator inputs."""
@@ -176,8 +179,17 @@ class Pattern:
         taken = len(unsigned) == 1 and (kernel == "any" or domain == 128)
         return domain, Exactness.Exact if taken and plain and self._pure() else Exactness.Step
 
+    def check_reach(self, steps: float, exactness: Exactness) -> None:
+        """Refuses an integer kernel in place of float32 (Step) where the largest sum of magnitudes is so many steps of
+        the result that float32 sums that cancel are more than a step from exact ones. It then runs in float32."""
+        if exactness == Exactness.Step and steps > LARGEST_SUM:
+            raise refusal(self.head.describe(), "its scales are too far apart for sums in steps of the result")
+
     def _pure(self) -> bool:
-        """Whether nothing else reads the floats of the pattern, and its activations are redundant."""
+        """Whether nothing else reads the floats of the pattern, its activations are redundant, and the QuantizeLinear
+        follows in ONNX Runtime, too."""
+        if self.quantize.attributes.get("float_in_ort"):
+            return False
         value = self.quantize.input(0)
         for _ in range(len(self.activations) + 1):
             if len(self.users.get(value, [])) != 1 or value in self.outputs or value.read_by_dead:

@@ -15,6 +15,7 @@ def fuse_average_pool(pattern: Pattern) -> list[Node]:
     x = pattern.activation(node.input(0))
     result, after = clamp_after(pattern)
     domain, exactness = pattern.arithmetic([x], "any")
+    pattern.check_reach(255 * float(x.scale[0]) / pattern.y.scale, exactness)
     made = average_pool_node(node, x.value, x.quantization(node), pattern.y, result, domain, exactness)
     return [made, *after]
 
@@ -57,6 +58,7 @@ def fuse_global_average_pool(pattern: Pattern) -> list[Node]:
     node = pattern.head
     x = pattern.activation(node.input(0))
     domain, exactness = pattern.arithmetic([x], "any")
+    pattern.check_reach(255 * float(x.scale[0]) / pattern.y.scale, exactness)
     result, after = clamp_after(pattern)
     node.attributes["window"] = whole_image(x.value.shape)
     node.attributes["include_pad"] = False
@@ -66,6 +68,7 @@ def fuse_global_average_pool(pattern: Pattern) -> list[Node]:
 def fuse_reduce_mean(pattern: Pattern) -> list[Node]:
     node = pattern.head
     x = pattern.activation(node.input(0))
+    pattern.check_reach(255 * float(x.scale[0]) / pattern.y.scale, Exactness.Step)
     result, after = clamp_after(pattern)
     result.quantization = pattern.y
     spec = MeanSpec(node.attributes["axes"], x.quantization(node), pattern.y, Exactness.Step)  # float32 there

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from onnxino.schema.model import Exactness
 from onnxino_converter.arithmetic import quantize, softmax_factor, softmax_table
@@ -40,6 +41,8 @@ def softmax_nodes(
     overflows = float(softmax_table(xq.scale, length)[255]) * factor > float(np.finfo(np.float32).max)
     if length == 1:
         return [_of_one(node, x, yq, result, domain, exactness, factor, overflows)]
+    if factor == 0:  # less than one step for the whole probability
+        return [Node("Lookup", node.name, [x], [result], spec=LookupSpec(_constant(yq.device_zero_point), exactness))]
     if overflows:  # ONNX Runtime loses the largest values; lower_softmax lowers the table, so that ours are right
         exactness = Exactness.Step
     if not node.attributes["flatten"] or axis == len(x.shape) - 1:
@@ -65,16 +68,19 @@ def _of_one(
     factor: float,
     overflows: bool,
 ) -> Node:
-    """Softmax of single elements: 1, by ONNX Runtime's integer kernel floor(1 / y_scale) steps; where that overflows
-    uint8 gives the zero point."""
+    """Softmax of single elements: 1, by ONNX Runtime's integer kernel floor(1 / y_scale) steps. Where that overflows,
+    uint8 gives the zero point, and int8 the lowest integer plus the zero point: below 0 it overflows once more."""
     if exactness == Exactness.Exact and overflows:
-        value = yq.device_zero_point if domain == 128 else 127
+        value = yq.device_zero_point if domain == 128 else 127 if yq.device_zero_point < 0 else -128
     elif exactness == Exactness.Exact:
         value = min(int(factor) + yq.device_zero_point, 127)
     else:
         value = int(quantize(np.ones(1, np.float32), yq)[0])
-    table = np.full(256, value, np.int8)
-    return Node("Lookup", node.name, [x], [result], spec=LookupSpec(table, exactness))
+    return Node("Lookup", node.name, [x], [result], spec=LookupSpec(_constant(value), exactness))
+
+
+def _constant(value: int) -> NDArray[np.int8]:
+    return np.full(256, value, np.int8)
 
 
 def clamp_after(pattern: Pattern) -> tuple[Value, list[Node]]:

@@ -44,11 +44,14 @@ class RawNode:
         return self.inputs[index] if index < len(self.inputs) else None
 
     def constant(self, index: int, what: str) -> Array:
-        """The elements of a required input that must be known at convert time."""
+        """The elements of a required input that must be known at convert time, quantized or not."""
         value = self.input(index)
-        if value.constant is None:
-            raise self.refuse(f"{what} ('{value.name}') is computed at run time", f"a constant {what}")
-        return value.constant
+        array = value.constant if value.constant is not None else value.known
+        if array is None:
+            raise self.refuse(
+                f"{what} ('{value.name}') is computed at run time", f"a constant {what.removeprefix('the ')}"
+            )
+        return array
 
     def optional_constant(self, index: int, what: str) -> Array | None:
         return None if self.optional(index) is None else self.constant(index, what)
@@ -106,6 +109,16 @@ class Context:
         self.nodes.append(Node(op or raw.op, raw.name, inputs, [value], attributes))
         self.define(raw, value)
         return value
+
+    def unchanged(self, raw: RawNode, x: Value, index: int = 0) -> None:
+        """A movement that moves nothing: a Reshape to the same shape, which the layout passes remove. Until then it
+        counts as a reader and separates quantizations, as in ONNX Runtime, which does not see that nothing moves."""
+        if x.constant is not None:
+            self.define(raw, x, index)
+            return
+        value = Value(raw.outputs[index], x.shape, x.dtype)
+        self.nodes.append(Node("Reshape", raw.name, [x], [value], {"origin": id(raw)}))
+        self.define(raw, value, index)
 
 
 def axis_of(raw: RawNode, axis: int, rank: int) -> int:

@@ -6,8 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from onnxino_converter.arithmetic import quantize_array
 from onnxino_converter.importer.context import FLOAT, Context, RawNode, axis_of, broadcast
 from onnxino_converter.ir import Array, Shape, Value
+from onnxino_converter.refusal import EIGHT_BITS_HINT
 
 # attribute defaults of the unary operators whose result on 256 values becomes a table
 UNARY: dict[str, dict[str, float]] = {
@@ -100,9 +102,21 @@ def cast(context: Context, raw: RawNode) -> None:
         context.emit(raw, [x], x.shape, FLOAT, op="DequantizeLinear", scale=one, zero_point=zero, axis=-1)
         return
     if _ONNX_TYPES.get(target) != str(x.dtype):
-        wanted = _ONNX_TYPES.get(target, f"type {target}")
-        raise raw.refuse(f"it casts {x.dtype} to {wanted} at run time", "int8 and uint8 to float32")
+        raise raw.refuse(
+            f"it casts {x.dtype} to {_type_name(target)} at run time",
+            "int8 and uint8 to float32",
+            "export the model in float32 throughout: model.float() before torch.onnx.export",
+        )
     context.define(raw, x)
+
+
+def _type_name(target: int) -> str:
+    from onnx import TensorProto
+
+    if target in _ONNX_TYPES:
+        return _ONNX_TYPES[target]
+    names = {int(number): name.lower() for name, number in TensorProto.DataType.items()}
+    return names.get(target, f"type {target}")
 
 
 def gemm(context: Context, raw: RawNode) -> None:
@@ -198,9 +212,7 @@ def zero_point_of(raw: RawNode, index: int, count: int, default: np.dtype[Any], 
     if zero is None:
         zero = np.zeros(count, default)
     if str(zero.dtype) not in allowed:
-        raise raw.refuse(
-            f"the quantized type is {zero.dtype}", " and ".join(allowed), "quantize to 8 bits (QuantType.QInt8)"
-        )
+        raise raw.refuse(f"the quantized type is {zero.dtype}", ", ".join(allowed), EIGHT_BITS_HINT)
     if zero.size != count and zero.size == 1:
         zero = np.full(count, zero.ravel()[0])
     if zero.size != count:
@@ -235,12 +247,13 @@ def quantize(context: Context, raw: RawNode) -> None:
         raise raw.refuse(
             f"output_dtype is {wanted}",
             "UINT8 (2), INT8 (3), UINT16 (4), INT16 (5)",
-            "quantize to 8 bits (QuantType.QInt8)",
+            EIGHT_BITS_HINT,
         )
     zero = zero_point_of(raw, 2, scale.size, default, ("int8", "uint8", "int16", "uint16"))
-    context.emit(
-        raw, [x], x.shape, zero.dtype, op="QuantizeLinear", scale=scale, zero_point=zero, axis=_axis(raw, scale.size)
-    )
+    axis = _axis(raw, scale.size)
+    made = context.emit(raw, [x], x.shape, zero.dtype, op="QuantizeLinear", scale=scale, zero_point=zero, axis=axis)
+    if x.constant is not None:
+        made.known = quantize_array(x.constant, scale, zero, axis)
 
 
 def dequantize(context: Context, raw: RawNode) -> None:
@@ -249,6 +262,16 @@ def dequantize(context: Context, raw: RawNode) -> None:
     zero = zero_point_of(raw, 2, scale.size, x.dtype, ("int8", "uint8", "int16", "uint16", "int32"))
     if zero.dtype != x.dtype:
         raise raw.refuse(f"the input is of type {x.dtype}, the zero point of type {zero.dtype}", "one type")
-    context.emit(
-        raw, [x], x.shape, FLOAT, op="DequantizeLinear", scale=scale, zero_point=zero, axis=_axis(raw, scale.size)
-    )
+    axis = _axis(raw, scale.size)
+    made = context.emit(raw, [x], x.shape, FLOAT, op="DequantizeLinear", scale=scale, zero_point=zero, axis=axis)
+    stored = x.constant if x.constant is not None else x.known
+    if stored is not None:
+        made.known = _real(stored, scale, zero, axis)
+
+
+def _real(stored: Array, scale: Array, zero: Array, axis: int) -> Array:
+    """f32(q - zero_point) * scale of known elements."""
+    shape = () if axis < 0 else tuple(-1 if i == axis else 1 for i in range(stored.ndim))
+    whole = stored.astype(np.int64) - zero.astype(np.int64).reshape(shape)
+    real: Array = whole.astype(np.float32) * scale.reshape(shape)
+    return real

@@ -7,25 +7,39 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from onnxino.errors import ConvertError
+from onnxino_converter.importer.advice import advice
 from onnxino_converter.importer.constants import evaluate
 from onnxino_converter.importer.context import Context, RawNode
-from onnxino_converter.importer.handlers import DOMAINS, supported
+from onnxino_converter.importer.finite import check_weights
+from onnxino_converter.importer.handlers import DOMAINS
 from onnxino_converter.ir import Graph, PortInfo, Shape, Value
-from onnxino_converter.refusal import QUANTIZE_HINT
+from onnxino_converter.refusal import CHECK_HINT, NOT_SUPPORTED
 
 if TYPE_CHECKING:
     from onnx import GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto
 
+VIEWER_DOMAIN = "org.onnxino"  # of what --save-onnx-optimized writes
 OPSET_MIN, OPSET_MAX = 10, 25
 RANK_MAX = 6
+_OPSET_OLD = (
+    'python -c "import onnx, onnx.version_converter as v; '
+    "onnx.save(v.convert_version(onnx.load('model.onnx'), 17), 'model17.onnx')\""
+)
+_OPSET_NEW = "export with an older one: torch.onnx.export(model, example, 'model.onnx', opset_version=17)"
 _KEPT = {"QuantizeLinear", "DequantizeLinear"}  # never computed ahead: fusing needs their parameters
-
-_CHECKER_HINT = "python -c \"import onnx; onnx.checker.check_model('MODEL.onnx')\""
+# movements over which ONNX Runtime moves no quantization: what it does with the floats around them stays float
+_STAYING = {"DepthToSpace", "Expand", "Flatten", "Gather", "Pad", "Resize", "SpaceToDepth", "Split", "Tile", "Upsample"}
 
 
 def import_graph(model: ModelProto) -> Graph:
     """The IR of a model. Raises ConvertError for what is not valid or not supported."""
-    proto = model.graph
+    if any(node.domain == VIEWER_DOMAIN for node in model.graph.node):
+        raise ConvertError(
+            "the model was written by --save-onnx-optimized, for viewers alone: nothing can run it",
+            "give the ONNX model that was converted then",
+        )
+    proto = _inlined(model).graph
+    check_weights(model)
     opsets = _opsets(model)
     if not proto.output:
         raise ConvertError("the graph has no outputs", "export the model again")
@@ -49,6 +63,19 @@ def import_graph(model: ModelProto) -> Graph:
     outputs = [_output(info, context) for info in proto.output]
     _name_apart(context, inputs)
     return Graph(proto.name, inputs, outputs, context.nodes)
+
+
+def _inlined(model: ModelProto) -> ModelProto:
+    """The model without local functions, which stand in their callers' place then."""
+    if not model.functions:
+        return model
+    from onnx import inliner
+
+    try:
+        return inliner.inline_local_functions(model)
+    except Exception as error:  # whatever its C++ finds wrong
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise ConvertError(f"the model's local functions cannot be inlined: {reason}", CHECK_HINT) from None
 
 
 def _name_apart(context: Context, inputs: list[PortInfo]) -> None:
@@ -75,7 +102,7 @@ def _opsets(model: ModelProto) -> dict[str, int]:
     if version is not None and not OPSET_MIN <= version <= OPSET_MAX:
         raise ConvertError(
             f"the model uses opset {version}; supported: {OPSET_MIN} to {OPSET_MAX}",
-            "onnx.version_converter.convert_version(model, 17)",
+            _OPSET_OLD if version < OPSET_MIN else _OPSET_NEW,
         )
     return opsets
 
@@ -87,7 +114,7 @@ def _constant(tensor: TensorProto) -> Value:
         array: Any = numpy_helper.to_array(tensor)
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ConvertError(f"initializer '{tensor.name}' is damaged: {reason}", _CHECKER_HINT) from None
+        raise ConvertError(f"initializer '{tensor.name}' is damaged: {reason}", CHECK_HINT) from None
     return Value(tensor.name, tuple(array.shape), array.dtype, array)
 
 
@@ -103,28 +130,43 @@ def _input(info: ValueInfoProto, context: Context) -> PortInfo:
     try:
         dtype = np.dtype(helper.tensor_dtype_to_np_dtype(tensor_type.elem_type))
     except KeyError:
-        raise ConvertError(f"{where} is of unknown type {tensor_type.elem_type}", None) from None
+        raise ConvertError(f"{where} is of unknown type {tensor_type.elem_type}", CHECK_HINT) from None
     if str(dtype) not in ("float32", "int8", "uint8"):
         raise ConvertError(
-            f"{where} is of type {dtype}; supported: float32, int8, uint8", "export the model with float32 inputs"
+            f"{where} is of type {'string' if dtype.kind == 'O' else dtype}; supported: float32, int8, uint8",
+            "export the model with float32 inputs",
         )
     shape, names = _dimensions(info)
     if not tensor_type.HasField("shape"):
         raise ConvertError(f"{where} has no shape", "give it one: onnxruntime.tools.make_dynamic_shape_fixed")
     if not 1 <= len(shape) <= RANK_MAX:
-        raise ConvertError(f"{where} has {len(shape)} dimensions; supported: 1 to {RANK_MAX}", None)
+        raise ConvertError(
+            f"{where} has {len(shape)} dimensions; supported: 1 to {RANK_MAX}",
+            "export it with a batch and up to 5 more dimensions: torch.Tensor.reshape in front",
+        )
+    if -1 in shape[1:]:
+        raise _not_fixed(info.name, shape, names)
     for axis, size in enumerate(shape):
-        if size == -1 and axis > 0:
-            raise ConvertError(
-                f"{where}: dimension {axis} ('{names[axis]}') is not fixed; only the first (the batch) may be",
-                "python -m onnxruntime.tools.make_dynamic_shape_fixed "
-                f"--dim_param {names[axis] or 'NAME'} --dim_value N model.onnx fixed.onnx",
-            )
         if size == 0:
             raise ConvertError(f"{where}: dimension {axis} is 0: the tensor is empty", "give it its real size")
     value = Value(info.name, tuple(1 if d == -1 else d for d in shape), dtype)
     context.values[info.name] = value
     return PortInfo(info.name, value, dtype, shape, names)
+
+
+def _not_fixed(name: str, shape: Shape, names: list[str]) -> ConvertError:
+    """The error for sizes that are not known before the model runs: all of them at once."""
+    import shlex
+
+    free = [axis for axis, size in enumerate(shape) if size == -1 and axis > 0]
+    listed = ", ".join(f"{axis} ('{names[axis]}')" for axis in free)
+    sizes = ",".join(str(size) if size != -1 else "64" if axis else "1" for axis, size in enumerate(shape))
+    what = f"dimension {listed} is" if len(free) == 1 else f"dimensions {listed} are"
+    return ConvertError(
+        f"graph input '{name}': {what} not fixed; only the first (the batch) may be",
+        f"python -m onnxruntime.tools.make_dynamic_shape_fixed --input_name {shlex.quote(name)} --input_shape {sizes} "
+        "model.onnx fixed.onnx  # in place of 64: the size that the model is to take",
+    )
 
 
 def _dimensions(info: ValueInfoProto) -> tuple[Shape, list[str]]:
@@ -141,7 +183,7 @@ def _dimensions(info: ValueInfoProto) -> tuple[Shape, list[str]]:
 def _output(info: ValueInfoProto, context: Context) -> PortInfo:
     value = context.values.get(info.name)
     if value is None:
-        raise ConvertError(f"graph output '{info.name}' is computed by no node", _CHECKER_HINT)
+        raise ConvertError(f"graph output '{info.name}' is computed by no node", CHECK_HINT)
     shape, names = _dimensions(info)
     sizes = tuple(1 if d == -1 else d for d in shape)
     if (
@@ -183,7 +225,7 @@ def _ordered(proto: GraphProto, known: set[str]) -> list[NodeProto]:
     for node in proto.node:
         for name in node.output:
             if name and (name in made or name in known):
-                raise ConvertError(f"tensor '{name}' is defined twice (again by {_label(node)})", _CHECKER_HINT)
+                raise ConvertError(f"tensor '{name}' is defined twice (again by {_label(node)})", CHECK_HINT)
             if name:
                 made[name] = node
     ordered: list[NodeProto] = []
@@ -202,10 +244,10 @@ def _ordered(proto: GraphProto, known: set[str]) -> list[NodeProto]:
             if missing:
                 raise ConvertError(
                     f"{_label(node)} reads '{missing[0]}', which is no input, no initializer and no node's output",
-                    _CHECKER_HINT,
+                    CHECK_HINT,
                 )
             raise ConvertError(
-                f"{_label(node)} is part of a cycle: it reads what is computed from its own output", None
+                f"{_label(node)} is part of a cycle: it reads what is computed from its own output", CHECK_HINT
             )
         waiting = rest
     return ordered
@@ -231,13 +273,17 @@ def _import_node(context: Context, node: NodeProto, opsets: dict[str, int]) -> N
                 context.values[name] = Value(name, tuple(array.shape), array.dtype, array)
             return
     if handler is None:
-        raise _unsupported(raw, node)
+        raise _unsupported(raw)
     if not raw.outputs or not raw.outputs[0]:
         raise raw.refuse("it has no output")
     for value in raw.inputs:
         if value is not None and value.constant is None and value.elements == 0:
             raise raw.refuse(f"input '{value.name}' is empty {list(value.shape)}")
+    count = len(context.nodes)
     handler(context, raw)
+    if node.op_type in _STAYING:
+        for one in context.nodes[count:]:
+            one.attributes["stays"] = True
     made = context.values.get(raw.outputs[0])
     if made is not None and made.elements == 0 and made.constant is None:
         raise raw.refuse(f"its output {list(made.shape)} is empty")
@@ -255,15 +301,5 @@ def _raw(context: Context, node: NodeProto, opsets: dict[str, int]) -> RawNode:
     return RawNode(node.op_type, domain, node.name, opsets.get(domain, 0), inputs, list(node.output), attributes)
 
 
-def _unsupported(raw: RawNode, node: NodeProto) -> ConvertError:
-    hint = None
-    if raw.op in ("DynamicQuantizeLinear", "MatMulInteger", "ConvInteger", "DynamicQuantizeMatMul"):
-        hint = "the model is quantized dynamically: scales depend on the input; " + QUANTIZE_HINT
-    elif raw.op == "Quant" or raw.domain.startswith("qonnx"):
-        hint = (
-            "this is QONNX: export the model again in QCDQ style, with QuantizeLinear and DequantizeLinear: "
-            "brevitas.export.export_onnx_qcdq(model, args=example, export_path='model.onnx')"
-        )
-    elif raw.domain not in DOMAINS:
-        hint = f"operators of domain '{raw.domain}' cannot be converted; export with standard ONNX operators"
-    return raw.refuse("the operator is not supported", supported(), hint)
+def _unsupported(raw: RawNode) -> ConvertError:
+    return raw.refuse(NOT_SUPPORTED, None, advice(raw.domain, raw.op))

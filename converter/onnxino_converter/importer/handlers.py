@@ -84,8 +84,3 @@ MICROSOFT: dict[str, Handler] = {
 }
 
 DOMAINS: dict[str, dict[str, Handler]] = {"": ONNX, "ai.onnx": ONNX, "com.microsoft": MICROSOFT}
-
-
-def supported() -> str:
-    """All operators, for messages."""
-    return ", ".join(sorted(ONNX)) + "; com.microsoft: " + ", ".join(sorted(MICROSOFT))

@@ -110,9 +110,9 @@ def transpose(context: Context, raw: RawNode) -> None:
 
 
 def move(context: Context, raw: RawNode, shape: Shape) -> None:
-    """Emit a Reshape to a static shape; the same shape is no operation."""
+    """Emit a Reshape to a static shape."""
     x = raw.input(0)
     if x.shape == shape:
-        context.define(raw, x)
+        context.unchanged(raw, x)
     else:
         context.emit(raw, [x], shape, op="Reshape")

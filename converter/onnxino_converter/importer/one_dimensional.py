@@ -31,7 +31,7 @@ def lifted(handler: Handler) -> Handler:
         handler(context, RawNode(raw.op, raw.domain, raw.name, raw.opset, inputs, [inner], attributes))
         made = context.values.pop(inner)
         n, c, _, length = made.shape
-        context.emit(raw, [made], (n, c, length), op="Reshape")
+        context.emit(raw, [made], (n, c, length), op="Reshape", lifted=True)
 
     return handle
 

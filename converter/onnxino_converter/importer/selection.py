@@ -20,8 +20,8 @@ INDEX_LIMIT = 1 << 20
 def take(context: Context, raw: RawNode, x: Value, axis: int, indices: list[int], index: int = 0) -> Value:
     """x at `indices` of `axis`, as what readers of the node's output `index` get."""
     if indices == list(range(x.shape[axis])):
-        context.define(raw, x, index)
-        return x
+        context.unchanged(raw, x, index)
+        return context.values[raw.outputs[index]]
     if not indices:
         raise raw.refuse("its result is empty")
     if len(indices) > INDEX_LIMIT:
@@ -45,7 +45,8 @@ def take_axes(context: Context, raw: RawNode, x: Value, wanted: dict[int, list[i
         x = take(context, raw, x, axis, indices)
         if not last:
             x.name = f"{name}_axis{axis}"
-    context.define(raw, x)
+    if not steps:
+        context.unchanged(raw, x)
 
 
 def gather(context: Context, raw: RawNode) -> None:
@@ -162,7 +163,7 @@ def pad(context: Context, raw: RawNode) -> None:
     if constant is not None and constant.size:
         value = constant.ravel()[0].item()
     if not any(pads):
-        context.define(raw, x)
+        context.unchanged(raw, x)
         return
     shape = tuple(b + d + a for b, d, a in zip(before, x.shape, after, strict=True))
     context.emit(raw, [x], shape, op="Pad", before=tuple(before), value=value)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-import re
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from onnxino.errors import ConvertError
+from onnxino_converter.importer.kinds import kind_of, similar_model
+from onnxino_converter.refusal import escaped
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -62,6 +63,7 @@ class Source:
     sha256: bytes
     stem: str
     label: str  # how messages name it
+    path: Path | None = None
 
 
 def load_source(source: str | Path | bytes | bytearray | memoryview | ModelProto) -> Source:
@@ -86,14 +88,16 @@ def _load_file(path: Path) -> Source:
     try:
         data = path.read_bytes()
     except FileNotFoundError:
-        raise ConvertError(f"{path}: no such file", "give the path of an .onnx file") from None
+        near = similar_model(path)
+        hint = "give the path of an .onnx file" if near is None else f"did you mean {near}?"
+        raise ConvertError(f"{path}: no such file", hint) from None
     except IsADirectoryError:
         raise ConvertError(f"{path}: is a folder, not an .onnx file", _folder_hint(path)) from None
     except OSError as error:
         raise ConvertError(f"{path}: cannot be read ({error.strerror})") from None
     model = _parse(data, str(path), path)
     _load_external(model, path)
-    return Source(model, hashlib.sha256(data).digest(), path.stem, str(path))
+    return Source(model, hashlib.sha256(data).digest(), path.stem, str(path), path)
 
 
 def _folder_hint(path: Path) -> str | None:
@@ -115,24 +119,27 @@ def _parse(data: bytes, label: str, path: Path | None) -> ModelProto:
         model = onnx.load_model_from_string(data)
     except DecodeError:
         raise ConvertError(
-            f"{label}: is not an ONNX model (the protobuf does not parse)", _not_onnx_hint(data, path)
+            f"{label}: is not an ONNX model (the protobuf does not parse)", _not_onnx_hint(data)
         ) from None
     if not model.HasField("graph"):
-        raise ConvertError(f"{label}: is not an ONNX model (it holds no graph)", _not_onnx_hint(data, path))
+        raise ConvertError(f"{label}: is not an ONNX model (it holds no graph)", _not_onnx_hint(data))
     return model
 
 
-def _not_onnx_hint(data: bytes, path: Path | None) -> str:
+def _not_onnx_hint(data: bytes) -> str:
     if data.startswith(b"version https://git-lfs"):
         return "this is a Git LFS pointer: run git lfs pull"
     if data[:4] == b"OXM\x1a":
         return "this file is already converted (.oxm)"
-    name = _escaped(path.as_posix()) if path else "model.onnx"
-    return f"check that the file is complete: python -c \"import onnx; onnx.checker.check_model('{name}')\""
+    return "the file is incomplete, damaged or of another kind: copy it again, or export the model again"
 
 
 def _foreign(data: bytes, path: Path | None) -> ConvertError | None:
     """The error for another framework's format, told by content first, then by suffix."""
+    kind = kind_of(data, path)
+    if kind is not None:
+        label = str(path) if path else "the given bytes"
+        return ConvertError(f"{label}: is {kind.name}; a model (.onnx) was expected", kind.hint)
     suffix = path.suffix.lower() if path else ""
     if data[4:8] == b"TFL3":
         suffix = ".tflite"
@@ -159,15 +166,10 @@ def _filled(hint: str, path: Path) -> str:
         source=shlex.quote(str(path)),
         folder=shlex.quote(str(path.parent)),
         target=shlex.quote(f"{new}.onnx"),
-        file=_escaped(path.as_posix()),
-        onnx=_escaped(f"{new}.onnx"),
-        int8=_escaped(f"{new}_int8.onnx"),
+        file=escaped(path.as_posix()),
+        onnx=escaped(f"{new}.onnx"),
+        int8=escaped(f"{new}_int8.onnx"),
     )
-
-
-def _escaped(name: str) -> str:
-    """For single quotes of Python within double quotes of a shell."""
-    return re.sub(r"([\\'\"$`])", r"\\\1", name)
 
 
 def _external_names(model: ModelProto) -> list[str]:

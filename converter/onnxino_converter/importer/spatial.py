@@ -29,6 +29,7 @@ def image(raw: RawNode, x: Value) -> tuple[int, int, int, int]:
         raise raw.refuse(
             f"the input has {len(x.shape)} dimensions {list(x.shape)}",
             "3 or 4 (batch, channels, height, width)",
+            "work on images: slices of a volume, or frames, one after the other or as channels (torch.nn.Conv2d)",
         )
     n, c, h, w = x.shape
     return n, c, h, w

@@ -80,7 +80,8 @@ class _Folding:
             return None
         made = self.graph.new_constant(f"{operand.value.name}_normalized", array)
         output = self.graph.new_value(f"{value.name}_normalized", value.shape, np.float32)
-        attributes = {"scale": scale, "zero_point": np.zeros(scale.size, np.int8), "axis": 0}
+        zeros = np.zeros(scale.size, np.int8)
+        attributes = {"scale": scale, "zero_point": zeros, "axis": 0, "float_in_ort": True}  # which folds nothing there
         self.made.append(Node("DequantizeLinear", node.name, [made], [output], attributes))
         return output
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from onnxino_converter.arithmetic import F32
+from onnxino_converter.arithmetic import quantize_array
 from onnxino_converter.floats import TakeSpec
 from onnxino_converter.ir import Array, Graph, Node, Value
 
@@ -44,16 +44,3 @@ def _evaluate(node: Node, x: Array) -> Array | None:
     if node.op == "QuantizeLinear":
         return quantize_array(x, node.attributes["scale"], node.attributes["zero_point"], node.attributes["axis"])
     return None
-
-
-def quantize_array(x: Array, scale: Array, zero_point: Array, axis: int) -> Array:
-    """sat(rint(x / scale) + zero_point) of a float array, per tensor or along `axis`, in the zero point's type."""
-    shape = [1] * x.ndim
-    if axis >= 0:
-        shape[axis] = scale.size
-    limits = np.iinfo(zero_point.dtype)
-    zero = zero_point.astype(np.int32).reshape(shape)
-    with np.errstate(over="ignore", under="ignore"):
-        scaled = x.astype(F32) / scale.reshape(shape)
-    limited = np.clip(np.nan_to_num(scaled, nan=0.0), limits.min - zero, limits.max - zero)
-    return (np.rint(limited).astype(np.int32) + zero).astype(zero_point.dtype)

@@ -13,7 +13,7 @@ from onnxino_converter.ir import Graph, Node, Value
 
 
 def fold_pads(graph: Graph) -> bool:
-    producers = graph.producers()
+    producers, users = graph.producers(), graph.users()
 
     def rule(node: Node) -> list[Node] | None:
         if node.op != "Conv" or node.spec is not None:
@@ -28,7 +28,10 @@ def fold_pads(graph: Graph) -> bool:
         if pad is None or pad.op != "Pad" or zeros is None or zeros.size != 1 or pad.attributes["value"] != zeros[0]:
             return None
         x = graph.new_value(f"{direct.output.name}_unpadded", pad.input(0).shape, direct.output.dtype)
-        before = Node("DequantizeLinear", direct.name, [pad.input(0)], [x], direct.attributes)
+        attributes = direct.attributes
+        if len(users[direct.output]) == 1:  # ONNX Runtime folds it as well
+            attributes = {**attributes, "float_in_ort": pad.attributes.get("behind_float", False)}
+        before = Node("DequantizeLinear", direct.name, [pad.input(0)], [x], attributes)
         made = _folded(node, pad, x)
         return None if made is None else [before, *made]
 

@@ -18,7 +18,7 @@ from onnxino_converter.fuse.operands import Operand
 from onnxino_converter.fuse.pool import average_pool_node
 from onnxino_converter.fuse.qoperands import qoperand, qresult
 from onnxino_converter.fuse.softmax import softmax_nodes
-from onnxino_converter.fuse.tables import UNARY
+from onnxino_converter.fuse.tables import UNARY, certain
 from onnxino_converter.ir import Array, Graph, Node, Quantization
 from onnxino_converter.quantized import Clamp, LookupSpec, MeanSpec
 from onnxino_converter.refusal import refusal
@@ -119,9 +119,10 @@ def _unary(graph: Graph, node: Node) -> list[Node]:
     x, y = qoperand(node, 0), qresult(node, 3)
     function = UNARY[node.op.removeprefix("QLinear")]
     with np.errstate(all="ignore"):
-        real = function(dequantize(all_device_values(), x.quantization(node)), node.attributes)
+        real = function(dequantize(all_device_values(), x.quantization(node)), node.attributes).astype(F32)
     node.output.quantization = y
-    return [Node("Lookup", node.name, [x.value], [node.output], spec=LookupSpec(quantize(real.astype(F32), y)))]
+    exactness = Exactness.Table if certain(real, {node.op.removeprefix("QLinear")}, y) else Exactness.Step
+    return [Node("Lookup", node.name, [x.value], [node.output], spec=LookupSpec(quantize(real, y), exactness))]
 
 
 def _softmax(graph: Graph, node: Node) -> list[Node]:

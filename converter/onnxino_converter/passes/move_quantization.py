@@ -5,7 +5,8 @@
 3. activation(movement(x)) -> movement(activation(x)) when nothing else reads the movement
 4. ArgMax(DQ(q))           -> ArgMax(q)
 
-Movement is Reshape, Transpose, Take, Pad and MaxPool; ONNX Runtime does the same (1 and 2) in its QDQ propagation.
+Movement is Reshape, Transpose, Take, Pad and MaxPool; ONNX Runtime does the same (1 and 2) in its QDQ propagation, but
+not over all of them: what such a one (`stays`) parts from its quantization runs in float32 there (`float_in_ort`).
 """
 
 from __future__ import annotations
@@ -14,9 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from onnxino_converter.fuse.operands import held
+from onnxino_converter.arithmetic import quantize_array
+from onnxino_converter.fuse.operands import held, per_tensor
 from onnxino_converter.ir import Graph, Node, Value
-from onnxino_converter.passes.fold_constants import quantize_array
 
 MOVEMENT = ("Reshape", "Transpose", "MaxPool", "Take", "Pad")
 ACTIVATIONS = ("Relu", "Clip", "LeakyRelu", "Sigmoid", "Tanh")
@@ -50,9 +51,14 @@ def _dequantize_after(graph: Graph) -> bool:
         quantized = source.input(0)
         moved = graph.new_value(f"{node.output.name}_quantized", node.output.shape, quantized.dtype)
         moved.unsigned_in_ort = quantized.unsigned_in_ort
+        if quantized.constant is None:
+            moved.quantization = per_tensor(source, source.attributes["scale"], source.attributes["zero_point"], "")
         attributes = {**source.attributes, "axis": axis}
         if node.op == "Reshape" and quantized.constant is not None and not node.attributes.get("lifted"):
             attributes["float_in_ort"] = True  # it has no integer kernels for reshaped weights
+        if node.attributes.get("stays") and quantized.constant is None:
+            attributes["float_in_ort"] = True
+            moving = {**moving, "behind_float": source.attributes.get("float_in_ort", False)}  # for fold_pads
         after = Node("DequantizeLinear", source.name, [moved], [node.output], attributes)
         producers[node.output] = after
         return [Node(node.op, node.name, [quantized], [moved], moving), after]
@@ -108,7 +114,8 @@ def _quantize_before(graph: Graph) -> bool:
         x = source.input(0)
         quantized = graph.new_value(f"{x.name}_quantized", x.shape, node.output.dtype)
         quantized.unsigned_in_ort = node.output.unsigned_in_ort
-        before = Node("QuantizeLinear", node.name, [x], [quantized], node.attributes)
+        stays = {"float_in_ort": True} if source.attributes.get("stays") else {}
+        before = Node("QuantizeLinear", node.name, [x], [quantized], {**node.attributes, **stays})
         return [before, Node(source.op, source.name, [quantized], [node.output], attributes)]
 
     changed = graph.rewrite(rule)
@@ -136,7 +143,8 @@ def _activate_before(graph: Graph) -> bool:
             return None
         activated = Value(graph.unique_name(f"{x.name}_{node.op.lower()}"), x.shape, x.dtype)
         moved.add(source)
-        first = Node(node.op, node.name, [x], [activated], {**node.attributes, "float_in_ort": True})
+        attributes = node.attributes if source.attributes.get("lifted") else {**node.attributes, "float_in_ort": True}
+        first = Node(node.op, node.name, [x], [activated], attributes)
         return [first, Node(source.op, source.name, [activated], [node.output], source.attributes)]
 
     changed = graph.rewrite(rule)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -31,10 +31,9 @@ class Calibration:
         return Evaluator(_free_batch(graph) if self.free else graph.write())
 
 
-def read_calibration(graph: FloatGraph, data: Mapping[str, Any] | Iterable[Mapping[str, Any]]) -> Calibration:
+def read_calibration(graph: FloatGraph, data: Mapping[str, Any] | Iterable[Any]) -> Calibration:
     """Checks and cuts the data. Raises InputError where they do not fit the model."""
-    feeds: Iterable[Any] = [data] if isinstance(data, Mapping) else data
-    batches = [batch for feed in feeds for batch in _cut(graph, feed)]
+    batches = [batch for feed in _feeds(data) for batch in _cut(graph, feed)]
     if not batches:
         raise InputError("there are no calibration data", HINT)
     sizes = {len(array) for feed in batches for array in feed.values()}
@@ -81,9 +80,34 @@ def _free_batch(graph: FloatGraph) -> ModelProto:
     return model
 
 
-def _cut(graph: FloatGraph, feed: Mapping[str, Any]) -> list[Feeds]:
+def _feeds(data: Any) -> Iterable[Any]:
+    if isinstance(data, Mapping) or _is_array(data):
+        return [data]
+    if isinstance(data, str | bytes) or not isinstance(data, Iterable):
+        raise _no_feed(data)
+    return cast("Iterable[Any]", data)
+
+
+def _is_array(data: object) -> bool:
+    """A NumPy array, or what makes itself one (a tensor of PyTorch or TensorFlow)."""
+    return hasattr(data, "__array__")
+
+
+def _no_feed(data: object) -> InputError:
+    return InputError(f"the calibration data are of type {type(data).__name__}, expected arrays by input name", HINT)
+
+
+def _cut(graph: FloatGraph, feed: Any) -> list[Feeds]:
+    """`feed`: arrays by input name, or for a model of one input the array alone."""
     ports: list[ValueInfoProto] = list(graph.model.graph.input)
     names = [port.name for port in ports]
+    if _is_array(feed):
+        if len(names) != 1:
+            raise InputError(f"the calibration data are one array, the model has the inputs {_list(names)}", HINT)
+        feed = {names[0]: feed}
+    elif not isinstance(feed, Mapping):
+        raise _no_feed(feed)
+    feed = cast("Mapping[str, Any]", feed)
     if sorted(feed) != sorted(names):
         raise InputError(f"the calibration data are for {_list(feed)}, the model's inputs are {_list(names)}", HINT)
     arrays = {port.name: _check(port, feed[port.name]) for port in ports}
@@ -105,7 +129,10 @@ def _check(port: ValueInfoProto, data: Any) -> Array:
     text = f"[{', '.join('?' if s is None or k == 0 else str(s) for k, s in enumerate(sizes))}]"
     if array.ndim != len(sizes) or any(s not in (None, n) for s, n in zip(sizes[1:], array.shape[1:], strict=True)):
         found = list(array.shape)
-        raise InputError(f"the calibration data for '{port.name}' have shape {found}, the model takes {text}", HINT)
+        raise InputError(
+            f"the calibration data for '{port.name}' have shape {found}, the model takes {text}",
+            _turned(array, sizes) or HINT,
+        )
     if array.dtype.kind != "f":
         hint = "scale the pixels as in training (for example array / 255) and give float32"
         raise InputError(f"the calibration data for '{port.name}' are {array.dtype}, the model takes float32", hint)
@@ -118,6 +145,20 @@ def _check(port: ValueInfoProto, data: Any) -> Array:
             "leave such samples out",
         )
     return np.ascontiguousarray(array, np.float32)
+
+
+def _turned(array: Array, sizes: list[int | None]) -> str | None:
+    """How one sample alone, or samples with their axes in another order, become what is expected."""
+
+    def fits(shape: tuple[int, ...]) -> bool:
+        return len(shape) == len(sizes) - 1 and all(s in (None, n) for s, n in zip(sizes[1:], shape, strict=True))
+
+    if fits(array.shape):
+        return "this is one sample: array[None] has the axis that counts them"
+    for axes in ((0, 3, 1, 2), (0, 2, 3, 1)):
+        if array.ndim == 4 and fits(tuple(array.shape[k] for k in axes[1:])):
+            return f"the axes are in another order: array.transpose{axes}"
+    return None
 
 
 def _sizes(port: ValueInfoProto) -> list[int | None]:

@@ -64,18 +64,27 @@ ABSORBING = WEIGHTED | BINARY
 # Results in 0..1 whatever comes in: scale 1/256, zero at the type's least value.
 FIXED = {"Sigmoid", "Softmax"}
 
-_QUANTIZED = {"QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear", "ConvInteger", "MatMulInteger", "QGemm"}
+_QUANTIZED = {"QuantizeLinear", "DequantizeLinear", "QGemm"}
+_DYNAMIC = {"DynamicQuantizeLinear", "DynamicQuantizeLSTM", "DynamicQuantizeMatMul", "ConvInteger", "MatMulInteger"}
 
 
 def check_float(graph: FloatGraph) -> None:
     """Raises ConvertError where the model is quantized already."""
+    for node in graph.nodes:
+        if node.op_type in _DYNAMIC:
+            raise refusal(
+                describe(node),
+                "the model is quantized already, and dynamically: its scales depend on the input",
+                "models in float32",
+                "give the float model that it was made from: onnxino convert FLOAT.onnx --calibrate DATA.npz",
+            )
     for node in graph.nodes:
         if node.op_type in _QUANTIZED or node.op_type.startswith("QLinear"):
             raise refusal(
                 describe(node),
                 "the model is quantized already",
                 "models in float32",
-                "convert it without --calibrate, or give the float model that it was made from",
+                "convert it without --calibrate; or the float model: onnxino convert FLOAT.onnx --calibrate DATA.npz",
             )
 
 
@@ -96,9 +105,9 @@ def check_operators(graph: FloatGraph) -> None:
         if is_float(graph, node) and (node.domain not in ("", "ai.onnx") or node.op_type not in KNOWN):
             raise refusal(
                 describe(node),
-                "this operator cannot be quantized, it would be left in float",
-                ", ".join(sorted(KNOWN)),
-                "change the network; or convert the float model without --calibrate",
+                "this operator cannot be quantized, it would be left in float; docs/quantizing.md lists what can",
+                None,
+                "change the network; or convert the model as it is, in float32: --float (float=True), not --calibrate",
             )
         if node.op_type == "Resize" and attribute(node, "mode", b"nearest") != b"nearest":
             mode = attribute(node, "mode", b"").decode()

@@ -7,14 +7,15 @@ the quantization of inputs and outputs as macros) and NAME.report.json (work, si
 from __future__ import annotations
 
 import json
+import os
 import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from onnxino.errors import InputError
 from onnxino_tools import arguments, ui
-from onnxino_tools.calibrate import add_calibration, check_options, quantized
-from onnxino_tools.files import write_all
+from onnxino_tools.calibrate import add_calibration, check_options, note_steps, quantized
+from onnxino_tools.files import check_apart, write_all
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: arguments.Parser) -> None:
     parser.add_argument(
-        "model", metavar="MODEL.onnx", help="statically quantized ONNX model; a float one with --calibrate"
+        "model", metavar="MODEL.onnx", help="statically quantized ONNX model; a float one with --calibrate or --float"
     )
     parser.add_argument("-o", "--output", default=".", metavar="DIR", help="where to write (created; default: here)")
     parser.add_argument("--name", metavar="N", help="name of the files and the C symbols (default: from the file)")
@@ -52,8 +53,12 @@ def run(args: Namespace) -> int:
 
     preprocessing = options.metadata()
     source, name = args.model, args.name
+    _check_outputs(args, name or identifier(Path(args.model).stem))
     if args.calibrate is not None:
         source, name = quantized(args), name or identifier(Path(args.model).stem)
+        from onnxino_tools.classes import classes_for
+
+        labels = labels or classes_for(args.calibrate, source)
     converted = convert(
         source,
         name=name,
@@ -63,8 +68,13 @@ def run(args: Namespace) -> int:
         float=args.float,
         save_onnx_optimized=args.save_onnx_optimized,
     )
+    if args.calibrate is not None:
+        note_steps(converted.report, args)
+    if args.float:
+        _note_float(args.model)
     name = converted.name
     folder = Path(args.output)
+    created = "" if folder.is_dir() else " (a new folder)"
     report = json.dumps(converted.report, indent=2) + "\n"
     files: list[tuple[str, bytes]] = [
         (f"{name}.oxm", converted.model),
@@ -78,11 +88,27 @@ def run(args: Namespace) -> int:
     else:
         for line in summary(converted.report):
             ui.out(line)
-        ui.out(f"  wrote             {', '.join(file for file, _ in files)} to {folder}")
-        oxm = shlex.quote(str(folder / files[0][0]))
-        ui.talk(f"next: onnxino run {oxm} IMAGE")
-        ui.talk(f"or:   onnxino serial-eval --port emulator --model {oxm} --data DATA")
+        ui.out(f"  wrote             {', '.join(file for file, _ in files)} to {folder}{created}")
+        for line in what_next(converted.model, folder / files[0][0], Path(args.model)):
+            ui.talk(line)
     return 0
+
+
+def _note_float(path: str) -> None:
+    """Says that --float changes nothing where the model is quantized already."""
+    from onnxino_converter.importer import import_graph, load_source
+    from onnxino_converter.pipeline import is_quantized
+
+    if is_quantized(import_graph(load_source(path).model)):
+        ui.note("the model is quantized already: --float changes nothing")
+
+
+def _check_outputs(args: Namespace, name: str) -> None:
+    """Raises InputError where a file to be written is one of those that are read: nothing may be lost by a slip."""
+    inputs = [args.model, *(given for given in (args.calibrate, args.labels) if given and os.path.exists(given))]
+    outputs = [given for given in (args.save_onnx, args.save_onnx_optimized) if given is not None]
+    folder = Path(args.output)
+    check_apart([*outputs, *(folder / f"{name}{end}" for end in (".oxm", ".c", ".h", ".report.json"))], inputs)
 
 
 def read_labels(text: str) -> list[str]:
@@ -103,6 +129,44 @@ def read_labels(text: str) -> list[str]:
     if len(set(labels)) != len(labels):
         raise InputError("two labels are the same", "each class needs its own name")
     return labels
+
+
+def what_next(content: bytes, oxm: Path, source: Path) -> list[str]:
+    """The commands that run this model; for one of several samples at once, what that costs and how to get one."""
+    from onnxino import load_model
+
+    model = load_model(content)
+    file = shlex.quote(str(oxm))
+    sizes = {port.name: int(port.shape[0]) for port in model.inputs if len(port.shape)}
+    batch = max(sizes.values(), default=1)
+    if batch > 1:
+        shape = ", ".join(str(int(d)) for d in model.inputs[0].shape)
+        return [
+            f"note: the input is [{shape}]: if {batch} is the batch, the device takes {batch} samples at once, in "
+            f"{batch} times the RAM and time of one; run and serial-eval take models of one",
+            f"for one: {one_sample(source, [p.name for p in (*model.inputs, *model.outputs)], batch)}",
+        ]
+    if len(model.inputs) > 1:
+        feeds = ", ".join(f"{port.name!r}: ..." for port in model.inputs)
+        return [f"next: in Python, onnxino.InferenceSession({str(oxm)!r}).run(None, {{{feeds}}})"]
+    image = len(model.inputs[0].shape) == 4
+    return [
+        f"next: onnxino run {file} {'IMAGE' if image else 'DATA.npy'}",
+        f"or:   onnxino serial-eval --port emulator --model {file} --data {'DATA' if image else 'DATA.npz'}",
+    ]
+
+
+def one_sample(source: Path, names: list[str], batch: int) -> str:
+    """The command that writes an ONNX model with a batch of 1 beside this one."""
+    target = source.with_name(f"{source.stem}_batch1.onnx")
+    code = (
+        f"import onnx; m = onnx.load({json.dumps(str(source))}); "
+        "d = [p.type.tensor_type.shape.dim[0] for p in [*m.graph.input, *m.graph.output] "
+        f"if p.name in {json.dumps(names)} and len(p.type.tensor_type.shape.dim)]; "
+        f'[setattr(x, "dim_value", 1) for x in d if x.dim_value == {batch}]; '
+        f"del m.graph.value_info[:]; onnx.save(m, {json.dumps(str(target))})"
+    )
+    return f"python -c {shlex.quote(code)}"
 
 
 def summary(report: dict[str, Any]) -> list[str]:

@@ -32,6 +32,8 @@ def run(args: Namespace) -> int:
     path = Path(args.target)
     if path.is_dir():
         raise InputError(f"'{path}' is a folder", "inspect takes a model file (.oxm or .onnx) or a serial port")
+    if path.is_file():
+        _refuse_other_kinds(path)
     if path.is_file() and path.suffix.lower() not in ("", ".oxm", ".onnx"):
         _refuse_unknown(path)
     if path.is_file() or path.suffix.lower() in (".oxm", ".onnx"):
@@ -50,13 +52,23 @@ def run(args: Namespace) -> int:
     return 0
 
 
+def _refuse_other_kinds(path: Path) -> None:
+    """Raises InputError for data, images and C source, whatever they are called."""
+    from onnxino_converter.importer.kinds import kind_of
+
+    with open(path, "rb") as file:
+        kind = kind_of(file.read(4096), path)
+    if kind is not None:
+        raise InputError(f"'{path}' is {kind.name}; a model (.oxm or .onnx) was expected", kind.hint)
+
+
 def _refuse_unknown(path: Path) -> None:
     """Raises InputError for a file that is no model by its name; models of other kinds are explained by convert."""
     from onnxino_converter.importer.source import FOREIGN
 
     if path.suffix.lower() not in FOREIGN:
         raise InputError(
-            f"'{path}' is neither .oxm nor .onnx nor a serial port", "onnxino convert model.onnx makes a .oxm"
+            f"'{path}' is neither .oxm nor .onnx nor a serial port", "onnxino convert makes a .oxm of an .onnx file"
         )
 
 
@@ -93,19 +105,20 @@ def _nodes(facts: dict[str, Any]) -> list[str]:
     rows += [[n["name"], n["operator"], ", ".join(n["outputs"]), n["state"]] for n in nodes]
     lines = [*ui.table(rows), ""]
     refused = [n for n in nodes if n["state"] == "unsupported"]
-    lines.append(f"  cannot be converted: {len(refused):,} of {len(nodes):,} nodes are not supported")
-    lines += ui.table([[n["name"], n["operator"], n["reason"]] for n in refused], indent="    ")
     hints = dict.fromkeys(n["hint"] for n in refused if n["hint"])
     problem = facts["problem"]
     if problem is not None:
-        lines.append(f"  {problem['message']}")
-        hints |= {problem["hint"]: None} if problem["hint"] else {}
+        lines.append(f"  cannot be converted: {problem['message']}")
+        hints = {**({problem["hint"]: None} if problem["hint"] else {}), **hints}
+    if refused:
+        start = "and" if problem is not None else "cannot be converted:"
+        lines.append(f"  {start} {len(refused):,} of {len(nodes):,} nodes are not supported")
+        lines += ui.table([[n["name"], n["operator"], n["reason"]] for n in refused], indent="    ")
     lines += [f"  hint: {hint}" for hint in hints]
     unchecked = sum(n["state"] == "not checked" for n in nodes)
     if unchecked:
-        lines.append(
-            f"  {unchecked:,} nodes could not be checked: what they read depends on nodes that are not supported"
-        )
+        why = "that comes first" if problem is not None else "what they read depends on nodes that are not supported"
+        lines.append(f"  {ui.counted(unchecked, 'node')} could not be checked: {why}")
     if not facts["complete"]:
         lines.append("  there may be more: what is named here must be solved first")
     return lines

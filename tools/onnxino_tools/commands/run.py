@@ -37,7 +37,7 @@ def run(args: Namespace) -> int:
     from onnxino_tools.inference import classify, save
     from onnxino_tools.models import read_model
 
-    content = read_model(args.model)
+    content = read_model(args.model, args.images)
     with InferenceSession(content, backend=args.backend) as session:
         answers = classify(session, args.images, options, args.resize)
         if args.save is not None:

@@ -65,15 +65,17 @@ def run(args: Namespace) -> int:
     options = arguments.pixel_options(args)
     arguments.check_save(args)
     from onnxino import InferenceSession
-    from onnxino_tools.data.inputs import image_feed
+    from onnxino_tools.data.inputs import check_single, evaluated_split, image_feed
     from onnxino_tools.devices import connect
     from onnxino_tools.evaluate import Evaluator, Options
     from onnxino_tools.models import read_model
 
     content = read_model(args.model)
     with InferenceSession(content) as session:
+        check_single(session.model)
+        split = evaluated_split(args.data, args.split)
         data, feed, text = image_feed(
-            session.model, args.data, options, split=args.split, limit=args.limit, resize=args.resize
+            session.model, args.data, options, split=split, limit=args.limit, resize=args.resize
         )
         ui.talk(f"input: {text}")
         evaluator = Evaluator(session, data, feed, Options(args.check_every, args.repeat))

@@ -46,8 +46,10 @@ def load_dataset(
     split: str | None = None,
     limit: int | None = None,
     read_folder: Callable[[Path, int | None], Dataset] | None = None,
+    input_name: str | None = None,
 ) -> Dataset:
-    """Loads DATA. read_folder reads a folder of images (it must know the size that the model wants).
+    """Loads DATA. read_folder reads a folder of images (it must know the size that the model wants). input_name: the
+    model's input; a .npz may hold its values under that name instead of `images`.
 
     Raises InputError for what is not there, is no data set, or has no such split.
     """
@@ -61,7 +63,7 @@ def load_dataset(
             file = _split_folder(file, split)
         data = read_folder(file, limit)
     elif file.suffix == ".npz":
-        data = _load_npz(file)
+        data = _load_npz(file, input_name)
     elif file.suffix == ".npy":
         data = Dataset(_load_array(file), str(file))
     else:
@@ -85,20 +87,42 @@ def _load_array(file: Path) -> NDArray[Any]:
     return cast("NDArray[Any]", array)
 
 
-def _load_npz(file: Path) -> Dataset:
+def usual_split(path: str | Path, name: str) -> str | None:
+    """`name` where the data are split and have a part of that name, else None."""
+    import zipfile
+
+    file = Path(path)
+    if file.is_dir():
+        return name if all((file / part).is_dir() for part in {name, "train"}) else None
+    if file.suffix != ".npz" or not file.is_file():
+        return None
+    try:
+        with np.load(file, allow_pickle=False) as archive:
+            splits: set[str] = set(map(str, archive["split"].reshape(-1))) if "split" in archive else set()
+    except (TypeError, ValueError, OSError, EOFError, zipfile.BadZipFile):
+        return None  # load_dataset says what is wrong
+    return name if name in splits else None
+
+
+def _load_npz(file: Path, input_name: str | None) -> Dataset:
     import zipfile
 
     try:
         with np.load(file, allow_pickle=False) as archive:
-            found: dict[str, NDArray[Any]] = {
-                k: archive[k] for k in ("images", "labels", "classes", "split") if k in archive
-            }
+            key = input_name if input_name is not None and input_name in archive else "images"
+            keys = {"images": key, "labels": "labels", "classes": "classes", "split": "split"}
+            found: dict[str, NDArray[Any]] = {k: archive[held] for k, held in keys.items() if held in archive}
             present = ", ".join(archive.files)
+    except TypeError as e:  # np.load goes by the content, not by the name
+        raise InputError(f"'{file}' is no archive (.npz) but a single array (.npy)", "name it .npy") from e
     except (ValueError, OSError, EOFError, zipfile.BadZipFile) as e:
         raise InputError(f"'{file}' is not a NumPy archive (.npz): {e}", NPZ_HELP) from e
     if "images" not in found:
-        raise InputError(f"'{file}' has no array 'images' (it has: {present or 'nothing'})", NPZ_HELP)
+        named = "" if input_name is None else f", nor '{input_name}', the model's input,"
+        raise InputError(f"'{file}' has no array 'images'{named} (it has: {present or 'nothing'})", NPZ_HELP)
     images = found["images"]
+    if images.ndim == 0:
+        raise InputError(f"'{file}' holds a single number as '{key}'; expected arrays, one for each sample", NPZ_HELP)
     for key in ("labels", "split"):
         if key in found and found[key].shape != images.shape[:1]:
             shape = list(found[key].shape)

@@ -98,7 +98,7 @@ def _culprit(model: ModelProto, message: str) -> NodeProto | None:
 def _reason(message: str) -> str:
     """The message without the node's name, and without the list of all operators."""
     text = re.sub(r"^node '.*?' \([^)]*\): ", "", message)
-    return text.split("; supported:")[0] if text.startswith("the operator is not supported") else text
+    return text.split("; docs/")[0] if text.startswith("the operator is not supported") else text
 
 
 def _types(model: ModelProto) -> dict[str, ValueInfoProto]:

@@ -25,7 +25,11 @@ def inspect_file(path: Path, board: str = "nano33ble") -> dict[str, Any]:
     with what keeps each from it; "converts" (True for .oxm) and "notes". Raises InputError, ModelError, ConvertError.
     """
     if not path.is_file():
-        raise InputError(f"there is no model '{path}'", "give the path of an .onnx or .oxm file")
+        from onnxino_converter.importer.kinds import similar_model
+
+        near = similar_model(path)
+        hint = "give the path of an .onnx or .oxm file" if near is None else f"did you mean {near}?"
+        raise InputError(f"there is no model '{path}'", hint)
     if path.suffix.lower() == ".oxm":
         return {"converts": True, "notes": [], **of_device_model(path.read_bytes())}
     return of_onnx(path, board)
@@ -88,7 +92,7 @@ def of_onnx(path: Path, board: str) -> dict[str, Any]:
         try:
             converted = convert(path, board=None, float=True)
         except ConvertError:
-            return {"converts": False, "notes": [], **of_refused(proto)}
+            return {"converts": False, "notes": [], **of_refused(proto, path)}
         notes.append({"message": first.message, "hint": first.hint})
     else:
         proto = load_source(path).model
@@ -98,33 +102,39 @@ def of_onnx(path: Path, board: str) -> dict[str, Any]:
     return {"converts": True, "notes": notes, **_onnx_facts(proto), **facts}
 
 
-def of_refused(proto: ModelProto) -> dict[str, Any]:
-    """The nodes of a model that cannot be converted, with what keeps each from it."""
+def of_refused(proto: ModelProto, path: Path | None = None) -> dict[str, Any]:
+    """The nodes of a model that cannot be converted, with what keeps each from it. path: its file, for the hints."""
+    from onnxino_converter.hints import with_path
+
     model = named(proto)
     findings = find_refusals(model)
     refused = {refusal.node: refusal for refusal in findings.refusals}
+    general = refused.get("")
     shapes = _shapes(model)
     nodes: list[dict[str, Any]] = []
     for node in model.graph.node:
         found = refused.get(node.name)
-        state = "unsupported" if found else "not checked" if node.name in findings.unchecked else "supported"
+        unknown = node.name in findings.unchecked or (general is not None and len(refused) == 1)
+        state = "unsupported" if found else "not checked" if unknown else "supported"
         entry: dict[str, Any] = {
             "name": node.name,
             "operator": f"{node.domain}.{node.op_type}" if node.domain not in ("", "ai.onnx") else node.op_type,
             "outputs": [shapes.get(name, "?") for name in node.output if name],
             "state": state,
             "reason": found.reason if found else None,
-            "hint": found.hint if found else None,
+            "hint": with_path(found.hint, path) if found and found.hint else None,
         }
         nodes.append(entry)
-    general = refused.get("")
+    problem = None
+    if general is not None:
+        problem = {"message": general.reason, "hint": with_path(general.hint, path) if general.hint else None}
     constants = {tensor.name for tensor in proto.graph.initializer}
     return {
         **_onnx_facts(proto),
         "inputs": [_port(info) for info in proto.graph.input if info.name not in constants],
         "outputs": [_port(info) for info in proto.graph.output],
         "nodes": nodes,
-        "problem": None if general is None else {"message": general.reason, "hint": general.hint},
+        "problem": problem,
         "complete": findings.complete,
     }
 

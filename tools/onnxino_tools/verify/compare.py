@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 from onnxino.errors import OnnxinoError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     import numpy as np
     from numpy.typing import NDArray
 
@@ -18,16 +20,18 @@ if TYPE_CHECKING:
     from onnxino_tools.verify.oracle import Oracle, Seen
 
 
-TOLERANCE = 1e-4  # of float32 results that an operator makes of the same inputs, relative to their largest value
-ROUNDED_TOLERANCE = 0.05  # where the inputs may be a quantization step apart
+TOLERANCE = 1e-5  # of float32 results that an operator makes of the same inputs, relative to their largest value
+CLASSES = ("exact", "table", "step", "float")  # what may be promised of an operator, strictest first
 
 
 @dataclass
 class OperatorReport:
-    """One operator of the model against the kernel of ONNX Runtime that computes the same tensor, fed the same bytes.
+    """One operator of the model against what ONNX Runtime computes for the same tensor, fed the same values.
 
-    `integer`: ONNX Runtime computes it on integers. `steps`: the largest difference in quantization steps. Of float32
-    results, `largest` is the largest difference, and `outside` counts those apart by more than the tolerance.
+    `integer`: ONNX Runtime computes it on integers. `alone`: its rewritten graph does not hold the tensor, or not one
+    of these inputs, so the part of the original graph that computes it ran on its own, as it is written. `steps`: the
+    largest difference in quantization steps. Of float32 results, `largest` is the largest difference, `relative` the
+    same in relation to the largest value, and `outside` counts those apart by more than TOLERANCE of that value.
     """
 
     name: str
@@ -36,18 +40,57 @@ class OperatorReport:
     exactness: str
     onnxruntime: str
     integer: bool
+    alone: bool = False
     bytes_compared: int = 0
     bytes_different: int = 0
     steps: int = 0
     floats_compared: int = 0
     largest: float = 0.0
+    relative: float = 0.0
     outside: int = 0
 
     @property
+    def promise(self) -> str:
+        """One of CLASSES: ONNX Runtime computes it on integers, or the converter says that it comes to the same;
+        by a table; quantized after float32 arithmetic; or float32."""
+        if self.floats_compared:
+            return "float"
+        # QLinearSigmoid is a table of a float32 function, which may round otherwise at ties: then the mark is Step
+        if self.integer and not (self.exactness == "Step" and self.onnxruntime == "QLinearSigmoid"):
+            return "exact"
+        if self.alone:
+            return "step"
+        return {"Exact": "exact", "Table": "table"}.get(self.exactness, "step")
+
+    @property
     def kept(self) -> bool:
-        """Whether the promise holds: no difference where ONNX Runtime computes on integers, else at most one step;
-        of float32 results none outside the tolerance."""
-        return (self.bytes_different == 0 if self.integer else self.steps <= 1) and self.outside == 0
+        """Whether the promise holds: no different byte where exact or by table, else at most one step; of float32
+        results none outside the tolerance."""
+        return self.steps <= (1 if self.promise == "step" else 0) and self.outside == 0
+
+
+@dataclass
+class ClassReport:
+    """All operators of one class together; the fields are those of OperatorReport."""
+
+    operators: int = 0
+    bytes_compared: int = 0
+    bytes_different: int = 0
+    steps: int = 0
+    floats_compared: int = 0
+    largest: float = 0.0
+    relative: float = 0.0
+    outside: int = 0
+
+    def add(self, one: OperatorReport) -> None:
+        self.operators += 1
+        self.bytes_compared += one.bytes_compared
+        self.bytes_different += one.bytes_different
+        self.steps = max(self.steps, one.steps)
+        self.floats_compared += one.floats_compared
+        self.largest = max(self.largest, one.largest)
+        self.relative = max(self.relative, one.relative)
+        self.outside += one.outside
 
 
 @dataclass
@@ -76,9 +119,30 @@ class VerifyReport:
     not_located: list[str] = field(default_factory=list[str])
 
     @property
+    def classes(self) -> dict[str, ClassReport]:
+        """The operators by class, all of CLASSES."""
+        found = {name: ClassReport() for name in CLASSES}
+        for operator in self.operators:
+            found[operator.promise].add(operator)
+        return found
+
+    @property
+    def unexplained(self) -> bool:
+        """Whether output bytes differ from ONNX Runtime's though its own graph holds the result of every operator and
+        none differs: then inputs or outputs are converted in another way."""
+        same = all(not (o.alone or o.bytes_different or o.largest) for o in self.operators)
+        return (
+            bool(self.operators)
+            and same
+            and not self.not_located
+            and any(b.bytes_different for b in self.backends.values())
+        )
+
+    @property
     def kept(self) -> bool:
-        """Whether every promise holds: operators as promised, backends identical to the reference."""
-        return all(o.kept for o in self.operators) and all(b.reference_different == 0 for b in self.backends.values())
+        """Whether every promise holds: operators as promised, backends identical to the reference, outputs too."""
+        same = all(b.reference_different == 0 for b in self.backends.values())
+        return all(o.kept for o in self.operators) and same and not self.unexplained
 
 
 def to_device(value: NDArray[Any], tensor: Tensor, seen: Seen) -> NDArray[Any] | None:
@@ -111,44 +175,98 @@ def to_device(value: NDArray[Any], tensor: Tensor, seen: Seen) -> NDArray[Any] |
 
 
 def compare_operators(
-    model: Model, oracle: Oracle, batches: list[tuple[list[NDArray[Any]], dict[str, NDArray[Any]]]]
+    model: Model, oracle: Oracle, batches: Iterable[tuple[list[NDArray[Any]], list[dict[str, NDArray[Any]]]]]
 ) -> tuple[list[OperatorReport], list[str]]:
-    """Runs each operator's NumPy kernel on the bytes that ONNX Runtime fed its own, and compares the results.
+    """Runs each operator's NumPy kernel on the values that ONNX Runtime fed its own, and compares the results.
 
-    `batches`: for each batch the device inputs and every tensor inside ONNX Runtime. Returns the reports, and the
-    names of operators whose result ONNX Runtime never holds (their difference shows at the next operator).
+    `batches`: for each batch the device inputs (B, ...), and for each of its B samples every tensor inside ONNX
+    Runtime. Returns the reports, and the names of operators whose result is no tensor of the ONNX model: they are
+    compared together with the next.
     """
-    from onnxino.schema.model import Exactness
-
-    located = oracle.locate()
-    reports: dict[int, OperatorReport] = {}
-    missing: list[str] = []
+    comparison = _Comparison(model, oracle)
     for inputs, inside in batches:
-        rounded: set[int] = set()  # tensors that may be a step from what ONNX Runtime fed its kernels
-        values: dict[int, NDArray[Any]] = {p.tensor: v for p, v in zip(model.inputs, inputs, strict=True)}
-        for index, operator in enumerate(model.operators):
-            outputs = _run_operator(model, operator, values, len(inputs[0]))
-            behind = any(_source(model, int(number)) in rounded for number in operator.inputs)
+        comparison.add(inputs, inside)
+    return list(comparison.reports.values()), comparison.missing
+
+
+class _Comparison:
+    """Gathers the reports, batch after batch."""
+
+    def __init__(self, model: Model, oracle: Oracle) -> None:
+        from onnxino_tools.verify.parts import Parts
+
+        self.reports: dict[int, OperatorReport] = {}
+        self.missing: list[str] = []
+        self._model = model
+        self._located = oracle.locate()
+        self._oracle = oracle
+        self._parts = Parts(oracle.model, model)
+        self._values: dict[int, NDArray[Any]] = {}
+        self._foreign: set[int] = set()  # tensors whose values are not those that ONNX Runtime fed its kernels
+
+    def add(self, inputs: list[NDArray[Any]], inside: list[dict[str, NDArray[Any]]]) -> None:
+        self._values = {p.tensor: v for p, v in zip(self._model.inputs, inputs, strict=True)}
+        self._foreign = set()
+        for index, operator in enumerate(self._model.operators):
+            outputs = _run_operator(self._model, operator, self._values, len(inputs[0]))
+            foreign = any(_source(self._model, int(number)) in self._foreign for number in operator.inputs)
             for number, ours in zip(operator.outputs, outputs, strict=True):
-                tensor = model.tensors[int(number)]
-                seen = located.get(tensor.name) or oracle.float_tensor(tensor.name)
-                theirs = to_device(inside[seen.name], tensor, seen) if seen is not None else None
-                if seen is None or theirs is None:
-                    values[int(number)] = ours
-                    if behind or operator.exactness == Exactness.Step:
-                        rounded.add(int(number))
-                    if index not in reports and operator.name not in missing:
-                        missing.append(operator.name)
-                    continue
-                report = reports.setdefault(index, _report(operator, tensor, seen))
-                _count(report, ours, theirs, ROUNDED_TOLERANCE if behind else TOLERANCE)
-                values[int(number)] = theirs
-    return list(reports.values()), missing
+                self._add_output(index, int(number), ours, inside, foreign)
+
+    def _add_output(
+        self, index: int, number: int, ours: NDArray[Any], inside: list[dict[str, NDArray[Any]]], foreign: bool
+    ) -> None:
+        """`foreign`: not all inputs are ONNX Runtime's own, so its result tells nothing unless it is the same."""
+        import numpy as np
+
+        operator, tensor = self._model.operators[index], self._model.tensors[number]
+        seen = self._located.get(tensor.name) or self._oracle.float_tensor(tensor.name)
+        theirs = _join([to_device(sample[seen.name], tensor, seen) for sample in inside]) if seen is not None else None
+        self._values[number] = ours if theirs is None else theirs
+        if theirs is None:
+            self._foreign.add(number)
+        if seen is not None and theirs is not None and (not foreign or np.array_equal(ours, theirs)):
+            _count(self._report(index, tensor, seen), ours, theirs)
+            return
+        alone = _join([self._alone(tensor, sample) for sample in range(len(inside))])
+        if alone is not None:
+            _count(self._report(index, tensor, None), ours, alone)
+        elif seen is not None and theirs is not None:
+            _count(self._report(index, tensor, seen), ours, theirs)
+        elif index not in self.reports and operator.name not in self.missing:
+            self.missing.append(operator.name)
+
+    def _alone(self, tensor: Tensor, sample: int) -> NDArray[Any] | None:
+        """What the part of the original graph that ends in this tensor makes of the same inputs, or None."""
+        from onnxino_tools.verify.oracle import Seen
+
+        found = self._parts.run(tensor, {k: v[sample : sample + 1] for k, v in self._values.items()})
+        return None if found is None else to_device(found, tensor, Seen(tensor.name, False, False, ""))
+
+    def _report(self, index: int, tensor: Tensor, seen: Seen | None) -> OperatorReport:
+        """The operator's report, made at its first result. `seen` None: compared alone."""
+        if index not in self.reports:
+            operator = self._model.operators[index]
+            self.reports[index] = OperatorReport(
+                operator.name,
+                type(operator.kernel).__name__,
+                tensor.name,
+                operator.exactness.name,
+                seen.computed_by if seen is not None else self._parts.computed_by(tensor),
+                seen is not None and seen.integer,
+            )
+        report = self.reports[index]
+        if seen is None:
+            report.alone, report.integer = True, False
+        return report
 
 
-def _report(operator: Operator, tensor: Tensor, seen: Seen) -> OperatorReport:
-    kind = type(operator.kernel).__name__
-    return OperatorReport(operator.name, kind, tensor.name, operator.exactness.name, seen.computed_by, seen.integer)
+def _join(samples: list[NDArray[Any] | None]) -> NDArray[Any] | None:
+    """The samples as one batch; None if one of them is missing."""
+    import numpy as np
+
+    whole = [sample for sample in samples if sample is not None]
+    return np.concatenate(whole) if len(whole) == len(samples) else None
 
 
 def _source(model: Model, number: int) -> int:
@@ -156,11 +274,12 @@ def _source(model: Model, number: int) -> int:
     return alias if alias >= 0 else number
 
 
-def _count(report: OperatorReport, ours: NDArray[Any], theirs: NDArray[Any], tolerance: float) -> None:
+def _count(report: OperatorReport, ours: NDArray[Any], theirs: NDArray[Any]) -> None:
     import numpy as np
 
     if ours.dtype == np.float32:
-        _count_floats(report, ours, theirs, tolerance)
+        for pair in zip(ours, theirs, strict=True):
+            _count_floats(report, *pair)
         return
     difference = np.abs(ours.astype(np.int64) - theirs.astype(np.int64))
     report.bytes_compared += int(difference.size)
@@ -168,11 +287,15 @@ def _count(report: OperatorReport, ours: NDArray[Any], theirs: NDArray[Any], tol
     report.steps = max(report.steps, int(difference.max(initial=0)))
 
 
-def _count_floats(report: OperatorReport, ours: NDArray[Any], theirs: NDArray[Any], tolerance: float) -> None:
+def _count_floats(report: OperatorReport, ours: NDArray[Any], theirs: NDArray[Any]) -> None:
+    """One sample."""
     difference, scale = float_difference(ours, theirs)
+    largest = float(difference.max(initial=0))
     report.floats_compared += int(difference.size)
-    report.largest = max(report.largest, float(difference.max(initial=0)))
-    report.outside += int((difference > tolerance * scale).sum())
+    report.largest = max(report.largest, largest)
+    if largest:
+        report.relative = max(report.relative, largest / scale if scale else float("inf"))
+    report.outside += int((difference > TOLERANCE * scale).sum())
 
 
 def float_difference(ours: NDArray[Any], theirs: NDArray[Any]) -> tuple[NDArray[Any], float]:

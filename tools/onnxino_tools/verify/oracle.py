@@ -53,6 +53,7 @@ def _session(model: ModelProto, precise: bool, optimize: bool = True, save: Path
     ort = import_onnxruntime()
     options = ort.SessionOptions()
     options.log_severity_level = 4
+    options.intra_op_num_threads = 1  # the models are small, and waiting threads spin
     if precise:
         options.add_session_config_entry(PRECISION, "1")
     if not optimize:
@@ -60,6 +61,16 @@ def _session(model: ModelProto, precise: bool, optimize: bool = True, save: Path
     if save is not None:
         options.optimized_model_filepath = str(save)
     return ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+
+
+def open_as_written(model: ModelProto) -> Any:
+    """A session of a model in which nothing is optimized. Raises what ONNX Runtime does."""
+    return _session(model, precise=False, optimize=False)
+
+
+def open_optimized(model: ModelProto) -> Any:
+    """A session of a model as ONNX Runtime runs it. Raises what ONNX Runtime does."""
+    return _session(model, precise=True)
 
 
 def host_saturates() -> bool:
@@ -163,8 +174,15 @@ class Oracle:
         return _session(exposed, precise=False, optimize=False)
 
     def run(self, feeds: dict[str, NDArray[Any]]) -> list[NDArray[Any]]:
-        """The outputs of the model as ONNX Runtime computes them, in the order of `output_names`."""
-        return list(self.session.run(None, feeds))
+        """The outputs of the model as ONNX Runtime computes them, in the order of `output_names`.
+
+        Raises OnnxinoError where its rewriting made a graph that it cannot run.
+        """
+        try:
+            return list(self.session.run(None, feeds))
+        except Exception as error:  # ONNX Runtime's own exceptions have no common base
+            reason = str(error).strip().splitlines()[-1]
+            raise OnnxinoError(f"ONNX Runtime loads this model, but cannot run it: {reason}") from error
 
     def run_inside(self, feeds: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
         """Every tensor of the rewritten graph by its name there."""

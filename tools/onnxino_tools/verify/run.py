@@ -16,7 +16,7 @@ from onnxino_tools.verify.compare import (
 from onnxino_tools.verify.oracle import Oracle
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from onnxino import InferenceSession
     from onnxino.schema.model import Model
 
+BATCH = 16  # inputs that the NumPy kernels compute at once
 Feeds = dict[str, "NDArray[Any]"]
 
 
@@ -80,7 +81,11 @@ def verify(
     oracle = Oracle(proto)
     batch = abs(int(model.inputs[0].shape[0]))
     count = _count(feeds) // batch
-    single = [{name: array[i * batch : (i + 1) * batch] for name, array in feeds.items()} for i in range(count)]
+    if count == 0:
+        message = f"{_count(feeds)} inputs are given, the model takes {batch} at once"
+        raise InputError(message, f"give {batch} or more, for example with --random 1")
+    feeds = {name: array[: count * batch] for name, array in feeds.items()}
+    single = _chunks(feeds, batch)
     note = progress or _silent
 
     theirs: list[list[NDArray[Any]]] = []
@@ -94,9 +99,11 @@ def verify(
 
     report = VerifyReport(count, oracle.precision, oracle.float_operators())
     with InferenceSession(oxm, backend="numpy") as reference:
-        outputs = reference.run(oracle.output_names, feeds)
+        outputs = _run(
+            reference, oracle.output_names, _chunks(feeds, BATCH if batch == 1 else batch), "reference", note
+        )
         if operators:
-            batches = [(reference.to_device(feed), oracle.run_inside(feed)) for feed in single]
+            batches = _batches(reference, oracle, single, note)
             report.operators, report.not_located = compare_operators(model, oracle, batches)
         for name in backends:
             with InferenceSession(oxm, backend=name) as session:
@@ -106,6 +113,27 @@ def verify(
                     report.backends[name].first_different = _blame(model, reference, session, single, outputs, results)
             saved |= {f"{name}/{k}": array for k, array in zip(oracle.output_names, results, strict=True)}
     return report, saved
+
+
+def _batches(
+    reference: InferenceSession, oracle: Oracle, single: list[Feeds], note: Callable[[str, int, int], None]
+) -> Iterator[tuple[list[NDArray[Any]], list[dict[str, NDArray[Any]]]]]:
+    """Device inputs and every tensor inside ONNX Runtime, of BATCH inputs at a time: of all they would not fit."""
+    import numpy as np
+
+    for i in range(0, len(single), BATCH):
+        chunk = single[i : i + BATCH]
+        inputs = [reference.to_device(feed) for feed in chunk]
+        yield (
+            [np.concatenate([one[k] for one in inputs]) for k in range(len(inputs[0]))],
+            [oracle.run_inside(feed) for feed in chunk],
+        )
+        note("operators", i + len(chunk), len(single))
+
+
+def _chunks(feeds: Feeds, size: int) -> list[Feeds]:
+    """The samples in groups of `size`, which fit into memory."""
+    return [{name: array[i : i + size] for name, array in feeds.items()} for i in range(0, _count(feeds), size)]
 
 
 def _silent(what: str, done: int, total: int) -> None:
