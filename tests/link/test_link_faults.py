@@ -88,7 +88,7 @@ class Run:
 @pytest.mark.parametrize("kind", KINDS)
 def test_faults(session: InferenceSession, kind: str) -> None:
     # Each return takes more bytes; and the same image may not break the connection again and again (evaluate.TRIES).
-    rarer, images = (3, 6 * FAULTS) if kind == "unplug" else (1, 2 * FAULTS)
+    rarer, images = (6, 12 * FAULTS) if kind == "unplug" else (1, 2 * FAULTS)
     rules = [FaultRule(kind, direction, rate=rate / rarer) for direction, rate in RATES.items()]
     run = Run(session, LinkFaults(rules, seed=KINDS.index(kind)), images + 10, Options())
     result, connection = run.evaluate()

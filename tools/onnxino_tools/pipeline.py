@@ -42,6 +42,7 @@ class _Request:
     due: float
     wait: float
     sent: int = 1
+    soon: bool = False  # it is sent again because something damaged came, not for silence
     answer: Frame | None = None
 
 
@@ -250,7 +251,9 @@ class Pipeline:
         for request in self._open.values():
             if request.due <= self._clock:
                 self.link.retries += 1
-                request.wait = min(2 * request.wait, RESEND_MOST)
+                if not request.soon:  # silence; after a damaged answer the line is as quick as ever
+                    request.wait = min(2 * request.wait, RESEND_MOST)
+                request.soon = False
                 request.due = self._clock + request.wait
                 request.sent += 1
                 self.link.transport.write(request.frame.encode())
@@ -277,4 +280,5 @@ class Pipeline:
                 self.link.errors_recovered += request.sent > 1
         if garbage or self.link.damaged_frames > damaged:
             for request in self._open.values():
+                request.soon = request.soon or self._clock + SOON < request.due
                 request.due = min(request.due, self._clock + SOON)
