@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from onnxino import InferenceSession, __version__
-from onnxino.errors import LinkError
+from onnxino.errors import LinkError, OnnxinoError
 from onnxino.model import tensor_bytes
 from onnxino_tools.evaluate import joined, reference_hashes
 from onnxino_tools.inspect.device import kernel_name
-from onnxino_tools.link import DeviceError, DeviceLink
+from onnxino_tools.kept_model import KeptModel
+from onnxino_tools.link import DeviceError, DeviceLink, InferResult
 from onnxino_tools.pipeline import Job
 from onnxino_tools.protocol import Bootloader, Hello, Memory, Transport
 from onnxino_tools.selftest_models import SelftestModel, selftest_models
@@ -30,22 +31,39 @@ Progress = Callable[[str, int, int], None]
 """Called with (what, done, in all)."""
 
 
-def selftest(link: DeviceLink, progress: Progress | None = None) -> dict[str, object]:
+def selftest(
+    link: DeviceLink, progress: Progress | None = None, say: Callable[[str], None] | None = None
+) -> dict[str, object]:
     """Runs the fixed models on a device and gives what docs/hardware.md lists. Raises LinkError.
 
-    The device's own model is put back at the end, also when something fails in between.
+    The device's own model is put back at the end, also when something fails in between; until then it is kept in a
+    file, which the error names where that fails too. `say` is told the file. progress may raise KeyboardInterrupt.
     """
     report = progress or _silent
     hello = link.hello()
     models = selftest_models()
-    own = _own_model(link, hello)
+    own = KeptModel.keep(link, board_mark(hello.device_id), [model.content for model in models])
+    if say is not None and own.path is not None:
+        left = " by a selftest that broke off" if own.found else ""
+        say(f"the board's own model is kept{left} in {own.path} until it is put back")
+    failure: BaseException | None = None
+    results: list[dict[str, Any]] = []
+    memory: list[dict[str, object]] = []
     try:
-        results = [_run(link, model, lambda n, i=i: report("models", i, len(models))) for i, model in enumerate(models)]
-        memory = [_measured(link, what, words) for what in Memory for words in WORDS]
-    finally:
-        report("models", len(models), len(models))
-        if own is not None:
-            link.load_model(own)
+        for i, model in enumerate(models):
+            results.append(_run(link, model, lambda i=i: report("models", i, len(models))))
+        for what in Memory:
+            for words in WORDS:
+                report("models", len(models), len(models))
+                memory.append(_measured(link, what, words))
+    except BaseException as error:
+        failure = error
+    try:
+        own.put_back(link)
+    except (OnnxinoError, KeyboardInterrupt) as error:
+        raise own.lost(link.transport.name, failure, error) from (failure or error)
+    if failure is not None:
+        raise failure
     count, fault = link.last_fault()
     return {
         "format": FORMAT,
@@ -110,14 +128,9 @@ def _is_own_image(hello: Hello) -> bool:
     return hello.image_crc == zlib.crc32(firmware_image())
 
 
-def _own_model(link: DeviceLink, hello: Hello) -> bytes | None:
-    """The model that the owner has on the board."""
-    return link.read_model(0, hello.model_size) if hello.model_valid else None
-
-
-def _run(link: DeviceLink, model: SelftestModel, progress: Callable[[int], None]) -> dict[str, Any]:
+def _run(link: DeviceLink, model: SelftestModel, progress: Callable[[], None]) -> dict[str, Any]:
     """Loads one model, runs its inputs, and compares every byte and every operator with the reference."""
-    progress(0)
+    progress()
     with InferenceSession(model.content) as session:
         device = session.to_device({session.model.inputs[0].name: model.inputs})
         reference = joined(session.backend.run(device))
@@ -125,8 +138,11 @@ def _run(link: DeviceLink, model: SelftestModel, progress: Callable[[int], None]
         jobs = [Job([part[i].tobytes() for part in device], True, True) for i in range(len(reference))]
         sizes = [tensor_bytes(session.model.tensors[port.tensor]) for port in session.model.outputs]
         if not link.has_model(model.content):
-            link.load_model(model.content)
-        answers = list(link.infer_many(jobs, sizes))
+            link.load_model(model.content, lambda done, total: progress())
+        answers: list[InferResult] = []
+        for answer in link.infer_many(jobs, sizes):
+            answers.append(answer)
+            progress()
         estimates = {states: estimated_cycles(model.content, jobs[0], sizes, states) for states in (0, 2)}
         different = sum(
             int((np.frombuffer(answer.output, np.uint8) != expected).sum())

@@ -2,7 +2,8 @@
 
 Each output byte and each operator's output is compared with the reference; cycles of each operator stand beside what
 the emulator estimates. The file holds versions, measurements and counters, and no number of the chip: a mark made from
-it tells boards apart (docs/hardware.md). The board's own model is put back at the end.
+it tells boards apart (docs/hardware.md). The board's own model is put back at the end, also after Ctrl-C or SIGTERM;
+until then it is kept in a file, which a later selftest finds when this one was cut off.
 """
 
 from __future__ import annotations
@@ -30,15 +31,21 @@ def run(args: Namespace) -> int:
 
     from onnxino_tools.devices import connect
     from onnxino_tools.files import check_writable, write_whole
+    from onnxino_tools.interrupt import Interrupt
     from onnxino_tools.selftest import selftest
 
     path = args.output or (None if args.json else "onnxino-selftest.json")
     if path is not None:
         if Path(path).is_dir():
             raise InputError(f"'{path}' is a folder, the name of a file was expected")
-        check_writable(path)
-    with connect(args.port, 0) as connection, ui.Progress(2, "models", "measure") as bar:
-        result = selftest(connection.link, lambda what, done, total: bar.update(done))
+        check_writable(path, "onnxino-selftest.json")
+    with connect(args.port, 0) as connection, Interrupt() as interrupt, ui.Progress(2, "models", "measure") as bar:
+
+        def progress(what: str, done: int, total: int) -> None:
+            bar.update(done)
+            interrupt.check()
+
+        result = selftest(connection.link, progress, ui.talk)
     if path is not None:
         content = (json.dumps(result, indent=2) + "\n").encode()
         write_whole(path, lambda file: _discard(file.write(content)))
