@@ -17,6 +17,7 @@ from pathlib import Path
 from onnxino.boards import BOARDS, NANO33BLE, Board
 from onnxino.errors import MissingExtraError, OnnxinoError
 from onnxino_tools.build_sizes import Sizes, read_sizes
+from onnxino_tools.image_mark import seal
 
 COMPILERS = ("zig", "gcc")
 
@@ -215,7 +216,8 @@ def _run(command: list[str], folder: Path | None = None) -> str:
 
 
 def elf_to_image(elf: bytes, board: Board = NANO33BLE) -> bytes:
-    """The bytes of the board's flash from image_address on: an ELF32's loadable segments, gaps filled with 0xFF.
+    """The bytes of the board's flash from image_address on: an ELF32's loadable segments, gaps filled with 0xFF, and
+    the mark filled in.
 
     Raises BuildError when it is no such ELF, lies outside of the image region, or its vectors would not start.
     """
@@ -233,7 +235,7 @@ def elf_to_image(elf: bytes, board: Board = NANO33BLE) -> bytes:
         image.extend(b"\xff" * (end - len(image)))
         image[start:end] = data
     check_image(bytes(image), board)
-    return bytes(image)
+    return seal(bytes(image))
 
 
 def _load_segments(elf: bytes) -> Iterator[tuple[int, bytes]]:

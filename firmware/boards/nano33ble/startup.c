@@ -31,6 +31,14 @@ const struct {
       ONX_FAULTS_16, ONX_FAULTS_16 },
 };
 
+/* Behind the vectors: by this the image is known, and whether it is whole. Building fills in size and CRC-32. */
+const struct {
+    uint8_t magic[4];
+    uint32_t format;
+    uint32_t size;
+    uint32_t crc; /* CRC-32 of the image without this field */
+} onx_mark __attribute__((section(".onx_mark"), used)) = { { 'O', 'N', 'X', 'F' }, 1, 0, 0 };
+
 /* The bootloader may leave VTOR = 0 (its own table), the MPU on with RAM execute-never, and the FPU in any state. */
 __attribute__((naked, noreturn, used)) void onx_reset_handler(void)
 {
