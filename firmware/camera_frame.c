@@ -58,6 +58,7 @@ uint8_t onx_frame_write(onx_device *device, onx_reply *reply, const uint8_t *pay
 {
     onx_frame *frame = &device->frame;
     if (!frame->open) {
+        onx_reply_u32(reply, 0);
         return ONX_REPLY_FRAME_INCOMPLETE;
     }
     if (size <= 4) {

@@ -189,12 +189,12 @@ static uint8_t take_inputs(onx_device *device, onx_reply *reply, const uint32_t 
         crc = expected == NULL ? 0 : onx_crc32(crc, input_bytes(device, i), onx_input_size(&device->model, i));
     }
     memset(inference->written, 0, sizeof inference->written);
+    inference->has_result = false;
+    inference->has_hashes = false;
     if (expected != NULL && crc != *expected) {
         onx_reply_u32(reply, crc);
         return ONX_REPLY_INPUT_DIFFERS;
     }
-    inference->has_result = false;
-    inference->has_hashes = false;
     for (uint32_t i = 0; i < onx_model_input_count(&device->model); i++) {
         uint8_t *where = onx_input(&device->session, i);
         const uint8_t *from = input_bytes(device, i);
@@ -245,6 +245,9 @@ uint8_t onx_output_read(onx_device *device, onx_reply *reply, const uint8_t *pay
     const uint32_t index = onx_load_u32(payload);
     const uint32_t offset = onx_load_u32(payload + 4);
     const uint32_t count = onx_load_u32(payload + 8);
+    if (index >= onx_model_output_count(&device->model)) {
+        return ONX_REPLY_OUT_OF_RANGE;
+    }
     const size_t output_size = onx_output_size(&device->model, index);
     if (offset > output_size || count > output_size - offset || count > ONX_MAX_PAYLOAD) {
         return ONX_REPLY_OUT_OF_RANGE;

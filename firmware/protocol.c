@@ -81,9 +81,6 @@ static bool runs_meanwhile(uint8_t type)
 
 static uint8_t run_command(onx_device *device, onx_reply *reply, uint8_t type, const uint8_t *payload, uint32_t size)
 {
-    if (device->inference.running && !runs_meanwhile(type)) {
-        return ONX_REPLY_BUSY;
-    }
     switch (type) {
     case ONX_CMD_HELLO: return size == 0 ? onx_hello(device, reply) : (uint8_t)ONX_REPLY_BAD_PAYLOAD;
     case ONX_CMD_ECHO: onx_reply_data(reply, payload, size); return ONX_REPLY_OK;
@@ -118,6 +115,15 @@ typedef struct {
     uint32_t size;
 } onx_request;
 
+/* An answer that is not kept for repetitions, and lets the kept ones be. */
+static void send_status(onx_device *device, const onx_request *request, uint8_t status)
+{
+    onx_reply reply;
+    onx_reply_clear(&reply);
+    fill_header(&reply, request->type, status, request->sequence);
+    send_frame(device, request->transport, &reply);
+}
+
 /* The answer to INFER is kept apart, for INPUT_WRITEs may be answered before and behind it. */
 static void answer_infer(onx_device *device, const onx_request *request)
 {
@@ -131,11 +137,8 @@ static void answer_infer(onx_device *device, const onx_request *request)
         }
         return;
     }
-    onx_reply other;
     if (again || inference->running) {
-        onx_reply_clear(&other);
-        fill_header(&other, ONX_CMD_INFER, again ? ONX_REPLY_NO_RESULT : ONX_REPLY_BUSY, request->sequence);
-        send_frame(device, request->transport, &other);
+        send_status(device, request, again ? ONX_REPLY_NO_RESULT : ONX_REPLY_BUSY);
         return;
     }
     inference->answered = true;
@@ -182,6 +185,11 @@ static uint8_t write_input_once(onx_device *device, onx_reply *reply, const onx_
 static void answer_other(onx_device *device, const onx_request *request, bool known_version)
 {
     onx_reply *reply = &device->reply;
+    if (known_version && device->inference.running && !runs_meanwhile(request->type)) {
+        /* Also a late repetition: its answer may be bytes that the inference is changing. */
+        send_status(device, request, ONX_REPLY_BUSY);
+        return;
+    }
     const bool repeatable = request->type != ONX_CMD_ECHO && request->type != ONX_CMD_INPUT_WRITE;
     if (device->answered && repeatable && request->crc == device->request_crc) {
         device->repeated++;

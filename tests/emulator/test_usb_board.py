@@ -14,8 +14,10 @@ from test_serve import serving
 from onnxino.errors import LinkError
 from onnxino_tools.emulator import EmulatorTransport, Machine
 from onnxino_tools.emulator.usb.control import request
+from onnxino_tools.emulator.usb.device import UsbDevice
 from onnxino_tools.emulator.usb.host import UsbHost
 from onnxino_tools.link import DeviceLink
+from onnxino_tools.protocol import Command, Decoder, Frame
 
 needs_pty = pytest.mark.skipif(not hasattr(os, "openpty"), reason="this system has no ptys")
 BLOCK = bytes(range(256)) * 4
@@ -134,6 +136,87 @@ def test_configured_anew(board: Board) -> None:
     board.usb.reset_bus()
     board.enumerate()
     board.echo(3)
+
+
+@pytest.mark.parametrize("count", [49, 113, 177, 1009])
+def test_answers_of_whole_packets(board: Board, count: int) -> None:
+    """An answer of 64 n bytes ends with a packet of none: else the host's driver waits for more."""
+    with DeviceLink(EmulatorTransport(board.machine)) as link:
+        assert link.echo(b"\1" * count) == b"\1" * count
+        assert link.retries == 0
+
+
+@pytest.mark.parametrize("fields", [(0x00, 9, 1, 0), (0x01, 11, 0, 1)], ids=["SET_CONFIGURATION", "SET_INTERFACE"])
+def test_data_begins_anew_with_a_configuration(board: Board, fields: tuple[int, ...]) -> None:
+    """Whatever packet was the last, both sides go on with DATA0."""
+    for count in (1, 49, 60):
+        with DeviceLink(EmulatorTransport(board.machine)) as link:
+            link.echo(b"\1" * count)
+            assert board.control(*fields) == b""
+            assert link.echo(BLOCK) == BLOCK
+            assert link.retries == 0
+
+
+def _stuck(board: Board, data: bytes) -> None:
+    """The firmware waits in the middle of an answer that nobody fetches."""
+    board.usb.set_line(115200, True, opened=False)
+    assert board.run(1.0, lambda: board.usb.settled)
+    board.usb.write(data)
+    board.run(0.02)
+
+
+def test_a_packet_that_waits_outlives_a_configuration(board: Board) -> None:
+    _stuck(board, Frame(Command.ECHO, 1, BLOCK).encode() + Frame(Command.ECHO, 2, b"\1" * 100).encode())
+    assert board.usb.pending > 0
+    assert board.control(0x00, 9, 1) == b""
+    board.run(0.02)
+    assert board.usb.pending > 0  # the endpoint is still full
+    board.usb.set_line(opened=True)
+    decoder, found = Decoder(), set[int]()
+
+    def answered() -> bool:
+        found.update(frame.sequence for frame in decoder.feed(board.usb.read()))
+        return 2 in found
+
+    assert board.run(3.0, answered)
+
+
+def test_closed_in_the_middle_of_an_answer(board: Board) -> None:
+    """DTR ends the waiting: not a second later."""
+    _stuck(board, Frame(Command.ECHO, 1, BLOCK).encode())
+    board.usb.set_line(dtr=False)
+    board.run(0.02)
+    now = board.machine.time
+    board.echo()
+    assert board.machine.time - now < 0.2
+
+
+def test_without_a_reader_only_one_answer_is_waited_for(board: Board) -> None:
+    _stuck(board, b"".join(Frame(Command.ECHO, n, BLOCK).encode() for n in range(8)))
+    board.run(1.5)
+    assert board.usb.pending == 0
+    board.usb.set_line(opened=True)
+    board.echo()
+
+
+def test_a_setup_that_comes_right_behind_a_packet(board: Board) -> None:
+    """The host took a packet of one answer and asks for another before the firmware looks: it must not go on with the
+    first answer."""
+    device = board.usb.device
+    for _ in range(2):
+        device.setup(request(0x80, 6, 0x0200, 0, 75))  # two packets
+        assert board.machine.run(max_cycles=64_000) is not None
+        assert len(taken(device)) == 64
+        device.setup(request(0x80, 6, 0x0100, 0, 18))
+        board.machine.run(max_cycles=64_000)
+        assert len(taken(device)) == 18
+    board.echo()
+
+
+def taken(device: UsbDevice) -> bytes:
+    data = device.take(0)
+    assert isinstance(data, bytes)
+    return data
 
 
 def test_bus_reset_in_the_middle_of_data(board: Board) -> None:

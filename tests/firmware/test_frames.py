@@ -78,8 +78,11 @@ def test_frames_and_inputs_take_turns(start: Start) -> None:
     write = struct.pack("<II", 0, 0) + values[:1024]
     link.request(Command.INPUT_WRITE, write, doing="")  # where the frame was
     assert refused(link, Command.FRAME_CONVERT).status == Status.FRAME_INCOMPLETE
-    assert refused(link, Command.FRAME_WRITE, bytes(8)).status == Status.FRAME_INCOMPLETE
-    send(link, first)  # where the input was
+    error = refused(link, Command.FRAME_WRITE, bytes(8))
+    assert (error.status, error.payload) == (Status.FRAME_INCOMPLETE, bytes(4))
+    for at in range(0, len(values), 1024):  # whole: only the frame that takes its place keeps it from running
+        link.request(Command.INPUT_WRITE, struct.pack("<II", 0, at) + values[at : at + 1024], doing="")
+    send(link, first)
     assert refused(link, Command.INFER).status == Status.INPUT_INCOMPLETE
     link.request(Command.FRAME_CONVERT, doing="")
     send(link, second)

@@ -121,6 +121,54 @@ def test_what_is_refused_and_what_is_answered_meanwhile(link: DeviceLink) -> Non
     assert link.has_model(MODEL)
 
 
+@pytest.mark.parametrize(
+    ("command", "payload"), [(Command.OUTPUT_READ, struct.pack("<III", 0, 0, 1024)), (Command.PROFILE, bytes(4))]
+)
+def test_a_late_repetition_is_not_answered_from_what_is_being_computed(
+    link: DeviceLink, command: Command, payload: bytes
+) -> None:
+    answers(link, *write_frames(IMAGES[0], 0), infer_frame(5))
+    request = Frame(command, 6, payload).encode()
+    (first,) = answers(link, request)
+    found = answers(link, *write_frames(IMAGES[1], 10), infer_frame(15), request)
+    busy = next(frame for frame in found if frame.sequence == 6)
+    assert (busy.type, busy.status, busy.payload) == (command | REPLY, Status.BUSY, b"")
+    assert first.status == Status.OK
+    assert result(found[-1]) == expected(IMAGES[1])
+
+
+def test_a_repetition_that_was_busy_is_still_known_later(link: DeviceLink) -> None:
+    """LAST_FAULT was answered; its repetition meanwhile must not make it run once more afterwards."""
+    request = Frame(Command.LAST_FAULT, 6, b"\1").encode()
+    (first,) = answers(link, request)
+    assert Statistics.parse(link.request(Command.STATISTICS, doing="")).repeated == 0
+    pieces = write_frames(IMAGES[0], 10)
+    answers(link, *pieces)
+    (first,) = answers(link, request)
+    found = by_sequence(answers(link, infer_frame(15), request))
+    assert found[6].status == Status.BUSY
+    (again,) = answers(link, request)
+    assert again == first
+    assert Statistics.parse(link.request(Command.STATISTICS, doing="")).repeated == 1
+
+
+@pytest.mark.parametrize("index", [1, 99, 0xFFFFFFFF])
+def test_an_output_that_does_not_exist(link: DeviceLink, index: int) -> None:
+    answers(link, *write_frames(IMAGES[0], 0), infer_frame(5))
+    for size in (0, 1):
+        (found,) = answers(link, Frame(Command.OUTPUT_READ, 6 + size, struct.pack("<III", index, 0, size)).encode())
+        assert found.status == Status.OUT_OF_RANGE
+
+
+def test_behind_the_last_operator(link: DeviceLink) -> None:
+    answers(link, *write_frames(IMAGES[0], 0), infer_frame(5, bytes([InferFlag.HASHES])))
+    for sequence, command in ((6, Command.PROFILE), (7, Command.HASHES)):
+        (found,) = answers(link, Frame(command, sequence, struct.pack("<I", 2)).encode())
+        assert (found.status, found.payload) == (Status.OK, struct.pack("<I", 2))
+        (found,) = answers(link, Frame(command, sequence + 10, struct.pack("<I", 3)).encode())
+        assert found.status == Status.OUT_OF_RANGE
+
+
 def test_without_room_inputs_are_written_in_place_and_wait(start: Start) -> None:
     link = start()
     link.load_model(WITHOUT_ROOM)
@@ -144,8 +192,10 @@ def test_the_inputs_checksum(link: DeviceLink) -> None:
         (found,) = answers(link, infer_frame(100 * n + 10, request))
         if wrong:
             assert (found.status, found.payload) == (Status.INPUT_DIFFERS, struct.pack("<I", right))
-            (found,) = answers(link, infer_frame(100 * n + 11))
+            read = Frame(Command.OUTPUT_READ, 100 * n + 12, bytes(12)).encode()
+            found, output = answers(link, infer_frame(100 * n + 11), read)
             assert found.status == Status.INPUT_INCOMPLETE
+            assert output.status == Status.NO_RESULT  # not that of the image before
         else:
             assert result(found) == expected(IMAGES[n])
 

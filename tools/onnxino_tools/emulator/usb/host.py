@@ -125,11 +125,16 @@ class UsbHost(UsbBus):
             self._enqueue(self._open(baud_rate, dtr, opened))
 
     def request(self, packet: bytes, data: bytes = b"") -> Request:
-        """A control transfer of the user's own (8 bytes of SETUP, data for the device)."""
+        """A control transfer of the user's own (8 bytes of SETUP, data for the device).
+
+        After SET_CONFIGURATION and SET_INTERFACE the host begins with DATA0, as the device has to (USB 2.0, 9.1.1.5).
+        """
         result = Request()
 
         def steps() -> Steps[None]:
             result.data = yield from transfer(self, packet, data)
+            if result.data is not None and packet[:2] in (b"\x00\x09", b"\x01\x0b"):
+                self._toggles = {}
             result.done = True
 
         self._enqueue(steps())
