@@ -13,6 +13,7 @@ from onnxino_tools.boards import ConnectedBoard
 from onnxino_tools.build import firmware_image
 from onnxino_tools.flasher import FlashResult, flash, plan
 from onnxino_tools.flasher.sam_ba import PAGE, REGION, SamBa, crc16
+from onnxino_tools.image_mark import seal
 from tests.tools.fake_board import Cut, FakeBoard, FakePorts
 from tests.tools.models import tiny_model
 
@@ -113,7 +114,7 @@ def test_a_board_without_usb_takes_only_a_model() -> None:
     board.transport = 0
     assert run(board, None, MODEL, ids=False).model == "written"
     with pytest.raises(LinkError, match="leads to the board's UART"):
-        run(board, IMAGE, ids=False)
+        run(board, seal(old_image()), ids=False)
 
 
 def test_names_that_change() -> None:
@@ -290,6 +291,11 @@ def _vectors(stack: int, reset: int, size: int = 4096) -> bytes:
         (b"\x08\x07\x12\x04onnx" + bytes(100), "is an ONNX model"),
         (_vectors(0x12345678, 0x10101), "first word 0x12345678 is no address in its RAM"),
         (_vectors(0x20040004, 0x10101), "first word 0x20040004"),
+        (_vectors(0x20000000, 0x10101), "first word 0x20000000"),
+        (IMAGE[:-1], f"image of Onnxino that is truncated: {len(IMAGE) - 1:,} of {len(IMAGE):,} bytes"),
+        (IMAGE + b"a", f"image of Onnxino that is too long: {len(IMAGE) + 1:,} of"),
+        (IMAGE[:5000] + b"abc" + IMAGE[5003:], "image of Onnxino that is damaged: CRC-32 0x"),
+        (IMAGE[:0x104] + b"\2" + IMAGE[0x105:], "image of Onnxino of format 2; this is format 1"),
         (_vectors(0x20040000, 0x101), "is linked for another place: its reset vector 0x00000101"),
         (_vectors(0x20040000, 0x26101), "is linked for another place"),
         (_vectors(0x20040000, 0x10100), "is linked for another place"),

@@ -18,6 +18,7 @@ import pytest
 from onnxino.schema.codec import encode
 from onnxino_tools.build import firmware_image
 from onnxino_tools.emulator_process import EmulatorProcess
+from onnxino_tools.image_mark import seal
 from tests.tools.models import tiny_model
 
 pytest.importorskip("unicorn")
@@ -39,7 +40,7 @@ def flash_of(state: Path) -> bytes:
 
 @pytest.mark.parametrize("generation", ["bl1", "bl2"])
 def test_killed(generation: str, tmp_path: Path) -> None:
-    images = [firmware_image(), firmware_image().replace(b"model", b"MODEL")]
+    images = [firmware_image(), seal(firmware_image().replace(b"model", b"MODEL"))]
     models = [encode(tiny_model()), encode(tiny_model(labels=["a", "b", "c"]))]
     for i in range(2):
         (tmp_path / f"{i}.bin").write_bytes(images[i])

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import struct
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from onnxino.boards import NANO33BLE
 from onnxino.errors import InputError
 from onnxino_tools.flasher.sam_ba import REGION
+from onnxino_tools.image_mark import FORMAT, image_crc, read_mark
 
 Source = str | os.PathLike[str] | bytes
 
@@ -25,6 +26,7 @@ class Content:
     model: bytes | None
     image_name: str = ""
     model_name: str = ""
+    notes: list[str] = field(default_factory=list[str])  # what is worth knowing of them
 
 
 def read_content(image: Source | None, model: Source | None) -> Content:
@@ -100,6 +102,24 @@ def check_image(data: bytes, name: str = "it") -> None:
             f"{name} is linked for another place: its reset vector 0x{reset:08X} does not lie within "
             f"0x{base:X} to 0x{base + len(data):X}, where it would be",
             f"link it at 0x{base:X}, behind the bootloader",
+        )
+    _check_mark(data, name)
+
+
+def _check_mark(data: bytes, name: str) -> None:
+    """Raises InputError for an image of Onnxino that is not whole."""
+    mark = read_mark(data)
+    if mark is None:
+        return
+    hint = "download or copy it again; onnxino flash without FILE writes the image that came with Onnxino"
+    if mark.format != FORMAT:
+        raise InputError(f"{name} is an image of Onnxino of format {mark.format}; this is format {FORMAT}", hint)
+    if mark.size != len(data):
+        what = "truncated" if len(data) < mark.size else "too long"
+        raise InputError(f"{name} is an image of Onnxino that is {what}: {len(data):,} of {mark.size:,} bytes", hint)
+    if (crc := image_crc(data)) != mark.crc:
+        raise InputError(
+            f"{name} is an image of Onnxino that is damaged: CRC-32 0x{crc:08x} instead of 0x{mark.crc:08x}", hint
         )
 
 

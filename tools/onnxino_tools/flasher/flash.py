@@ -15,6 +15,7 @@ from onnxino_tools.flasher.content import Content, Source, read_content
 from onnxino_tools.flasher.ports import Ports, SystemPorts
 from onnxino_tools.flasher.sam_ba import PAGE, BootloaderError, SamBa
 from onnxino_tools.flasher.target import WAIT, Target
+from onnxino_tools.image_mark import read_mark
 from onnxino_tools.link import DeviceError, DeviceLink
 from onnxino_tools.protocol import Hello, Status, Transport
 
@@ -37,14 +38,16 @@ class FlashResult:
     chip: str = ""  # 16 digits, from the firmware; "" where it does not answer
     image: str = ""
     model: str = ""
-    pages_compared: int = 0
+    pages: int = 0  # of image and model
+    pages_compared: int = 0  # before writing: CRC-16 of both halves; the others were written without looking
     pages_written: int = 0
-    pages_verified: int = 0
+    pages_verified: int = 0  # after writing, once more: CRC-16 of both halves (over a probe: byte for byte)
     resumed: int = 0  # times that the board disappeared and came back meanwhile
     retries: int = 0
     seconds: float = 0.0
     image_sha256: str = ""
     hello: Hello | None = None  # of the firmware afterwards; None where another firmware was flashed
+    warnings: list[str] = field(default_factory=list[str])
 
     def as_json(self) -> dict[str, object]:
         """Under the keys that scripts rely on."""
@@ -57,6 +60,7 @@ class FlashResult:
             "image": self.image or None,
             "image_sha256": self.image_sha256 or None,
             "model": self.model or None,
+            "pages": self.pages,
             "pages_compared": self.pages_compared,
             "pages_written": self.pages_written,
             "pages_verified": self.pages_verified,
@@ -68,6 +72,7 @@ class FlashResult:
             "bootloader": None if hello is None else hello.bootloader,
             "model_name": hello.model_name if hello is not None and hello.model_valid else None,
             "model_crc": hello.model_crc if hello is not None and hello.model_valid else None,
+            "warnings": self.warnings,
         }
 
 
@@ -88,7 +93,8 @@ def flash(
     port: the board's serial port; None: the only board that is connected. method: None chooses; "bootloader" never
     loads through the firmware; "pyocd" uses a debug probe. verify: reads all pages once more at the end.
     Where only a model is given, the firmware stays if it runs the model, else it is replaced by Onnxino's own.
-    An interrupted call does no harm: the next one finds what is left to do.
+    port "emulator": an emulated board that is gone afterwards. An interrupted call does no harm: the next one finds
+    what is left to do.
 
     Raises InputError, ModelError or ConvertError for what is given, LinkError for the board, MissingExtraError.
     """
@@ -104,8 +110,17 @@ def flash(
         from onnxino_tools.flasher.probe import flash_by_probe
 
         result = flash_by_probe(content if content.image is not None else with_own_firmware(content), report)
+    elif port == "emulator" and ports is None:
+        from onnxino_tools.devices import need_emulator
+
+        need_emulator()
+        from onnxino_tools.flasher.emulated import EmulatedPorts
+
+        with EmulatedPorts() as emulated:
+            result = Flasher(emulated, content, verify, report, wait).run(None, method)
     else:
         result = Flasher(ports or SystemPorts(), content, verify, report, wait).run(port, method)
+    result.warnings += content.notes
     result.seconds = time.monotonic() - started
     return result
 
@@ -118,7 +133,7 @@ def with_own_firmware(content: Content) -> Content:
     """The same with the image that came with Onnxino."""
     from onnxino_tools.build import firmware_image
 
-    return Content(firmware_image(), content.model, "Onnxino's firmware", content.model_name)
+    return Content(firmware_image(), content.model, "Onnxino's firmware", content.model_name, content.notes)
 
 
 @dataclass
@@ -131,6 +146,8 @@ class Flasher:
     progress: Progress
     wait: float = WAIT
     result: FlashResult = field(default_factory=FlashResult)
+    _before: str = ""  # the chip's number by the firmware that answered at first
+    _everything: bool = False  # write all pages, whatever their checksums are
 
     def run(self, port: str | None, method: str | None) -> FlashResult:
         """See `flash`."""
@@ -142,6 +159,7 @@ class Flasher:
         if found is not None:
             link, hello = found
             with link:
+                self._before = hello.device_id
                 done = self._through_the_firmware(link, hello, method)
             if done:
                 self.progress("connect", 1, 1)
@@ -154,7 +172,13 @@ class Flasher:
         self.progress("connect", 1, 1)
         self.result.method = "bootloader"
         boot = self._write_all(target, boot)
-        self._finish(target, boot)
+        try:
+            self._finish(target, boot)
+        except _DiffersError:
+            # Pages that differ, and have the same CRC-16 nevertheless: none is believed any more.
+            self._everything = True
+            boot = self._write_all(target, target.start_bootloader())
+            self._finish(target, boot)
         self.result.port = target.port
         return self.result
 
@@ -162,9 +186,14 @@ class Flasher:
 
     def _through_the_firmware(self, link: DeviceLink, hello: Hello, method: str | None) -> bool:
         """Whether nothing is left to do for the bootloader. Raises LinkError where that cannot be reached."""
-        model = self.content.model
-        if method is None and model is not None and self.content.image is None and self._load(link, model):
-            return True
+        image, model = self.content.image, self.content.model
+        if method is None and (image is None or self._has_image(link, hello, image)):
+            self.result.method = "application"
+            if model is None:
+                self._note(link, hello)
+                return True
+            if self._load(link, model):
+                return True
         if hello.transport == Transport.UART:
             raise LinkError(
                 f"{link.transport.name} leads to the board's UART, through which only a model can be loaded",
@@ -172,10 +201,18 @@ class Flasher:
             )
         return False
 
+    def _has_image(self, link: DeviceLink, hello: Hello, image: bytes) -> bool:
+        """Whether the firmware that answers is this image already, by the CRC-32 that it makes of its flash now."""
+        try:
+            check_image_runs(link, hello, image)
+        except (DeviceError, _DiffersError):
+            return False
+        self.result.image, self.result.image_sha256 = "unchanged", hashlib.sha256(image).hexdigest()
+        return True
+
     def _load(self, link: DeviceLink, model: bytes) -> bool:
         """Whether the firmware has the model now; False when it is too old for it."""
         result = self.result
-        result.method = "application"
         try:
             if link.has_model(model):
                 result.model = "unchanged"
@@ -184,7 +221,7 @@ class Flasher:
                 result.model = "written"
             self._note(link, link.hello())
         except DeviceError as error:
-            if _too_old(error):
+            if _too_old(error) and self.content.image is None:
                 self.content = with_own_firmware(self.content)
                 return False
             raise
@@ -215,9 +252,8 @@ class Flasher:
         result, image = self.result, self.content.image
         wanted = plan.pages(image, self.content.model)
         image_end = 0 if image is None else len(image)
-        total = len(wanted)
-        different = plan.differing(wanted, boot.crc, lambda n: self.progress("compare", n, total))
-        result.pages_compared = total
+        total = result.pages = len(wanted)
+        different = self._different(boot, wanted, image_end)
         image_changes = any(offset < image_end for offset in different)
         if image is not None:
             result.image = "written" if image_changes or result.image == "written" else "unchanged"
@@ -238,10 +274,27 @@ class Flasher:
                 raise BootloaderError(f"{len(left)} pages of flash do not hold what was written")
             result.pages_verified = total
 
+    def _different(self, boot: SamBa, wanted: dict[int, bytes], image_end: int) -> set[int]:
+        """Offsets of the pages to write.
+
+        Different pages may have equal CRC-16. Onnxino's firmware tells the CRC-32 of image and model afterwards; a
+        foreign image tells nothing, so all of it is written. So is an image of which all pages seem to be there, and
+        which did not answer all the same.
+        """
+        image = self.content.image
+        if self._everything or (image is not None and not is_onnxino(image)):
+            return set(wanted)
+        total = len(wanted)
+        different = plan.differing(wanted, boot.crc, lambda n: self.progress("compare", n, total))
+        self.result.pages_compared = total
+        if not self._before and image_end and not any(offset < image_end for offset in different):
+            different |= {offset for offset in wanted if offset < image_end}
+        return different
+
     def _write(self, boot: SamBa, write: plan.Write, wanted: dict[int, bytes]) -> None:
         """Writes until flash holds it. Raises BootloaderError."""
         whole = len(write.data) == PAGE
-        if whole and plan.is_same(write.offset, write.data, boot.crc):
+        if write.data is plan.BLANK and plan.is_same(write.offset, write.data, boot.crc):
             return  # page 0 that is erased already
         for _ in range(REWRITES):
             boot.write(write.offset, write.data)
@@ -252,8 +305,10 @@ class Flasher:
                 write = plan.Write(0, wanted[0], final=True)
                 whole = True
         raise _FlashWornError(
-            f"the flash at 0x{0x10000 + write.offset:X} does not hold what was written, {REWRITES} times",
-            "try again; when it fails at the same place each time, the flash is worn out",
+            f"the flash at 0x{0x10000 + write.offset:X} does not hold what was written, {REWRITES} times: the line to "
+            "the board changes bytes, or the flash is worn out",
+            "repeat the command, with another cable or USB port; the line fails here and there, worn flash always at "
+            "the same address",
         )
 
     # ------------------------------------------------------------------ afterwards
@@ -266,20 +321,30 @@ class Flasher:
             self.result.image_sha256 = hashlib.sha256(image).hexdigest()
         if image is not None and not is_onnxino(image):
             target.leave(boot)  # a sketch: nothing is known about how it would answer
+            self.result.warnings += target.missing_application()
             self.progress("start", 1, 1)
             return
         link, hello = target.start_application(boot)
         with link:
+            if self._before not in ("", hello.device_id):
+                raise LinkError(
+                    f"another board answers now: chip {hello.device_id}; it was {self._before} before",
+                    "leave only the one to flash connected, and repeat the command",
+                )
             if image is not None:
                 check_image_runs(link, hello, image)
-            if self.content.model is not None and not link.has_model(self.content.model):
-                raise LinkError(_wrong_model(link.hello()), "convert the model again with this version of Onnxino")
+            if self.content.model is not None:
+                check_model_runs(link, self.content.model)
             self._note(link, link.hello())
         self.progress("start", 1, 1)
 
     def _note(self, link: DeviceLink, hello: Hello) -> None:
         self.result.hello = hello
         self.result.chip = hello.device_id
+
+
+class _DiffersError(LinkError):
+    """By the CRC-32 that the firmware tells, flash holds something else."""
 
 
 class _FlashWornError(BootloaderError):
@@ -296,19 +361,29 @@ def _holds(boot: SamBa, write: plan.Write) -> bool:
 
 
 def is_onnxino(image: bytes) -> bool:
-    """Whether an image is a firmware of Onnxino, by its region's size and the protocol's texts; a sketch is not."""
-    return b"onnxino" in image.lower()
+    """Whether an image is a firmware of Onnxino, by its mark; a sketch is not."""
+    return read_mark(image) is not None
 
 
 def check_image_runs(link: DeviceLink, hello: Hello, image: bytes) -> None:
-    """Raises LinkError unless the firmware that answers is `image`, byte for byte in flash."""
+    """Raises LinkError unless the firmware that answers is `image`, by its CRC-32 as built and over flash now."""
     crc = zlib.crc32(image)
     if (hello.image_size, hello.image_crc) != (len(image), crc) or link.image_crc(0, len(image)) != crc:
-        raise LinkError(
+        raise _DiffersError(
             f"firmware {hello.firmware_version} answers, but is not the image that was written: CRC-32 "
             f"0x{hello.image_crc:08x} of {hello.image_size:,} bytes instead of 0x{crc:08x} of {len(image):,}",
             "flash it once more",
         )
+
+
+def check_model_runs(link: DeviceLink, model: bytes) -> None:
+    """Raises LinkError unless the firmware has this model, by its CRC-32 over flash."""
+    if link.has_model(model):
+        return
+    text, hint = _wrong_model(link.hello()), "convert the model again with this version of Onnxino"
+    if link.model_crc(0, len(model)) != zlib.crc32(model):
+        raise _DiffersError(text, "flash it once more")
+    raise LinkError(text, hint)
 
 
 def _wrong_model(hello: Hello) -> str:

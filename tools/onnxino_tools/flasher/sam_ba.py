@@ -6,6 +6,7 @@ number reaches itself: `SamBa` refuses everything outside of the application's r
 
 from __future__ import annotations
 
+import re
 import time
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,7 @@ CHIP = b"nRF52840"
 TIMEOUT = 5.0  # seconds; an erased and written page takes 0.13
 GREETING = 0.4  # seconds until a bootloader has answered that is free
 ATTEMPTS = 3
+_CHECKSUM = re.compile(rb"Z([0-9A-Fa-f]{8})#\n\r")
 _QUIET = 0.02  # seconds of silence that end a reply of unknown length
 
 
@@ -76,11 +78,8 @@ class SamBa:
         _check(offset, size)
         command = b"Z%08X,%08X#" % (offset, size)
         reply = self._ask(command, 12)
-        try:
-            if reply[:1] == b"Z" and reply[9:] == b"#\n\r":
-                return int(reply[1:9], 16)
-        except ValueError:
-            pass
+        if found := _CHECKSUM.fullmatch(reply):
+            return int(found[1], 16)
         raise BootloaderError(f"the bootloader answers {_printable(reply)} instead of a checksum")
 
     def write(self, offset: int, data: bytes) -> None:

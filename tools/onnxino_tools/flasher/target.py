@@ -19,7 +19,15 @@ TOUCH_AGAIN = 4.0  # seconds after which an application that did not react is to
 APPEARS = 2.0  # seconds that a board may take to appear when it was not there at the begin
 AFTER_TOUCH = 0.8  # seconds; the bootloader itself needs half a second before anything answers
 _LOOK = 0.1  # seconds between two looks at the ports
+_LOOK_UNKNOWN = 1.0  # the same where it is not sure that there is a board
+_FLUSH_AFTER = 3.0  # seconds until a port that may be no board's is believed to be a bootloader that waits for data
+_FOREIGN = 5.0  # seconds that a sketch may take until its USB port is there
 _HELLO_TIMEOUT = 0.3
+AGAIN = "if it was unplugged, plug it in; repeat the command, which goes on where it stopped"
+
+
+class _OtherBoardError(LinkError):
+    """Waiting does not help."""
 
 
 class Target:
@@ -31,10 +39,12 @@ class Target:
     def __init__(self, ports: Ports, port: str | None, wait: float = WAIT) -> None:
         self.ports = ports
         self.wait = wait
-        board = self._only() if port is None else self._known(port)
-        self.port = board.port if board is not None else str(port)
-        self.chip = board.chip if board is not None else ""
-        self.has_ids = board is not None
+        self.port, self.chip, self.has_ids = str(port), "", False
+        self.answered = False  # Onnxino's firmware, since the begin
+        if port is None:
+            self._take(self._only())
+        else:
+            self._identify()
 
     def await_port(self) -> None:
         """A port that was named, and that is missing just because its board restarts, may take a moment to appear.
@@ -45,6 +55,7 @@ class Target:
         while not self.has_ids:
             try:
                 self.ports.open(self.port).close()
+                self._identify()  # its ids came with it
                 return
             except PortMissingError:
                 if self.ports.now() > deadline:
@@ -57,6 +68,14 @@ class Target:
         while not (boards := self.ports.boards()) and self.ports.now() < deadline:
             self.ports.sleep(_LOOK)
         return only_board(boards)
+
+    def _identify(self) -> None:
+        board = None if self.has_ids else self._known(self.port)
+        if board is not None:
+            self._take(board)
+
+    def _take(self, board: ConnectedBoard) -> None:
+        self.port, self.chip, self.has_ids = board.port, board.chip, True
 
     def _known(self, port: str) -> ConnectedBoard | None:
         return next((board for board in self.ports.boards() if same_port(board.port, port)), None)
@@ -92,12 +111,14 @@ class Target:
         boot.close()
         return None
 
-    def application(self, timeout: float = _HELLO_TIMEOUT, retries: int = 2) -> tuple[DeviceLink, Hello] | None:
+    def application(self) -> tuple[DeviceLink, Hello] | None:
         """Onnxino's firmware, if it runs now. Raises LinkError when the port cannot be opened, and from its hello."""
         place = self.where()
         if place is None or place[1] == "bootloader":
             return None
-        link = DeviceLink(self.ports.open(place[0]), timeout=timeout, retries=retries)
+        # What has no USB ids may be no board at all: it gets no more than it must.
+        retries = 2 if self.has_ids or self.answered else 1
+        link = DeviceLink(self.ports.open(place[0]), timeout=_HELLO_TIMEOUT, retries=retries)
         try:
             hello = link.hello()
         except LinkError:
@@ -106,6 +127,7 @@ class Target:
         except BaseException:
             link.close()
             raise
+        self.answered = True
         link.timeout, link.max_retries = TIMEOUT, RETRIES
         return link, hello
 
@@ -118,34 +140,79 @@ class Target:
         of the two.
         """
         ports = self.ports
-        deadline, touched, error = ports.now() + self.wait, float("-inf"), None
-        patient = False
+        start = ports.now()
+        touched: float | None = None
+        flushed, error = False, None
         while True:
             place = self.where()
             try:
-                boot = None if asked else self.bootloader(patient=patient)
-                if boot is not None:
-                    return boot
-                asked, patient = False, True
-                if place is not None and place[1] != "bootloader" and ports.now() - touched > TOUCH_AGAIN:
-                    ports.touch(place[0])
+                if not asked:
+                    # The end of a page of data that a bootloader may wait for is sent once only: it may be no board.
+                    sure = place is not None and place[1] == "bootloader"
+                    patient = not flushed and ports.now() - start > (0 if sure else _FLUSH_AFTER)
+                    boot = self._checked_bootloader(touched is not None, patient)
+                    if boot is not None:
+                        return boot
+                    flushed = flushed or (patient and place is not None and place[1] != "application")
+                asked = False
+                again = self.has_ids or self.answered
+                due = touched is None or (again and ports.now() - touched > TOUCH_AGAIN)
+                if place is not None and place[1] != "bootloader" and due:
+                    self._identify()
+                    ports.touch(self.port)
                     touched = ports.now()
                     # Who opens the port now takes the touch back: the application wants it closed for 200 ms.
                     ports.sleep(AFTER_TOUCH)
+            except _OtherBoardError:
+                raise
             except LinkError as e:  # it is just going or coming, or its permissions are not set yet
                 error = e
-            if ports.now() > deadline:
+            if ports.now() - start > self.wait:
                 raise self._no_bootloader(error)
-            ports.sleep(_LOOK)
+            ports.sleep(_LOOK if self.has_ids or self.answered else _LOOK_UNKNOWN)
+
+    def _checked_bootloader(self, touched: bool, patient: bool) -> SamBa | None:
+        """`bootloader`, but never that of a board that was not the one touched."""
+        if touched and not self.has_ids and self._known(self.port) is not None:
+            raise _OtherBoardError(f"another board has the name {self.port} now", AGAIN)
+        return self.bootloader(patient=patient)
 
     def _no_bootloader(self, error: LinkError | None) -> LinkError:
-        if not self.has_ids or self.where() is not None:
-            reason = f" ({error.message})" if error is not None else ""
+        missing = isinstance(error, PortMissingError) if not self.has_ids else self.where() is None
+        if missing:
             return LinkError(
-                f"the bootloader of the board at {self.port} did not answer within {self.wait:g} s{reason}",
-                f"{DOUBLE_TAP}, then try again",
+                f"the board at {self.port} did not come back within {self.wait:g} s", f"{AGAIN}. {not_found_hint()}"
             )
-        return LinkError(f"the board at {self.port} did not come back within {self.wait:g} s", not_found_hint())
+        reason = f" ({error.message})" if error is not None else ""
+        hint = f"{DOUBLE_TAP}, then try again"
+        if not self.has_ids:
+            hint += ". The bootloader speaks USB only: through the board's pins D0 and D1 (UART) it cannot be reached"
+        return LinkError(
+            f"the bootloader of the board at {self.port} did not answer within {self.wait:g} s{reason}", hint
+        )
+
+    def missing_application(self) -> list[str]:
+        """Waits for the port of a foreign application. What there is to say where it does not come."""
+        deadline = self.ports.now() + min(_FOREIGN, self.wait)
+        place = None
+        while self.ports.now() < deadline:
+            self.ports.sleep(_LOOK)
+            place = self.where()
+            if place is not None and place[1] != "bootloader" and (self.has_ids or self._opens()):
+                return []
+        if place is not None and place[1] == "bootloader":
+            return ["the board went back to its bootloader: this image does not start"]
+        return [
+            f"the board's USB port did not come back within {min(_FOREIGN, self.wait):g} s: the image has no USB, or "
+            f"it is damaged. To flash another one: {DOUBLE_TAP}"
+        ]
+
+    def _opens(self) -> bool:
+        try:
+            self.ports.open(self.port).close()
+        except LinkError:
+            return False
+        return True
 
     def start_application(self, boot: SamBa) -> tuple[DeviceLink, Hello]:
         """Ends the bootloader and waits for the firmware's hello. Closes `boot`. Raises LinkError."""
@@ -163,7 +230,8 @@ class Target:
         reason = f" ({error.message})" if error is not None else ""
         raise LinkError(
             f"the firmware was written, but did not answer within {self.wait:g} s of its start{reason}",
-            f"press the reset button once; if that does not help: {DOUBLE_TAP}, and flash again",
+            f"press the reset button once, or unplug the board and plug it in; if that does not help: {DOUBLE_TAP}, "
+            "and repeat the command",
         )
 
     def leave(self, boot: SamBa) -> None:
