@@ -295,9 +295,8 @@ def _nearest(raw: RawNode, old: int, new: int, scale: float) -> list[int]:
     elif mode == "align_corners":
         at = np.zeros(1, f) if new == 1 else x * f(old - 1) / f(new - 1)
     elif mode == "half_pixel_symmetric":
-        adjustment = f(new) / (s * f(old))
-        center = f(old) / f(2)
-        at = center * (f(1) - adjustment) + (x + f(0.5)) / s - f(0.5)
+        offset = f(old) / f(2) * (f(1) - f(new) / (s * f(old)))
+        at = np.float64(offset) + (x.astype(np.float64) + 0.5) / np.float64(s) - 0.5  # in double there, too
     else:
         raise raw.refuse(
             f"coordinate_transformation_mode is '{mode}'",
@@ -314,9 +313,16 @@ def _nearest(raw: RawNode, old: int, new: int, scale: float) -> list[int]:
     return _list(np.clip(rounders[rounding](at.astype(f)), 0, old - 1))
 
 
+TIE = 1e-6  # so near to a half ONNX Runtime rounds as `prefer` says, whatever the divisions left of it
+
+
 def _half_up(v: NDArray[np.float32]) -> NDArray[np.float32]:
-    return np.floor(v + np.float32(0.5))
+    return np.where(_is_tie(v), np.ceil(v), np.floor(v.astype(np.float64) + 0.5)).astype(np.float32)
 
 
 def _half_down(v: NDArray[np.float32]) -> NDArray[np.float32]:
-    return np.where(v == np.floor(v) + np.float32(0.5), np.floor(v), _half_up(v))
+    return np.where(_is_tie(v), np.floor(v), np.floor(v.astype(np.float64) + 0.5)).astype(np.float32)
+
+
+def _is_tie(v: NDArray[np.float32]) -> NDArray[np.bool_]:
+    return np.abs(v - np.floor(v) - np.float32(0.5)) <= TIE
