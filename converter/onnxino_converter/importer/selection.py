@@ -122,6 +122,7 @@ def expand(context: Context, raw: RawNode) -> None:
         shape = tuple(np.broadcast_shapes(x.shape, tuple(target)))
     except ValueError:
         raise raw.refuse(f"{list(x.shape)} cannot be expanded to {target}") from None
+    raw.check_size(shape)
     _repeat(context, raw, x, shape)
 
 
@@ -129,6 +130,7 @@ def tile(context: Context, raw: RawNode) -> None:
     x, repeats = raw.input(0), _list(raw.constant(1, "repeats"))
     if len(repeats) != len(x.shape) or min(repeats, default=1) < 1:
         raise raw.refuse(f"repeats are {repeats}", "one of 1 or more for each dimension")
+    raw.check_size(tuple(d * r for d, r in zip(x.shape, repeats, strict=True)))
     take_axes(context, raw, x, {a: list(range(x.shape[a])) * r for a, r in enumerate(repeats)})
 
 
@@ -153,6 +155,7 @@ def pad(context: Context, raw: RawNode) -> None:
     before, after = [0] * rank, [0] * rank
     for i, axis in enumerate(axes):
         before[axis], after[axis] = pads[i], pads[len(axes) + i]
+    raw.check_size(tuple(max(0, b + d + a) for b, d, a in zip(before, x.shape, after, strict=True)))
     if mode != "constant" or any(p < 0 for p in pads):
         if mode == "constant" and any(p > 0 for p in pads):
             raise raw.refuse(f"pads are {pads}", "all of 0 or more, or all of 0 or less")
@@ -261,6 +264,7 @@ def resize(context: Context, raw: RawNode) -> None:
         scale = float(scales[i]) if scales is not None else new / old
         if new < 1:
             raise raw.refuse(f"axis {chosen} gets {new} elements")
+        raw.check_size((*x.shape[:chosen], new, *x.shape[chosen + 1 :]))
         wanted[chosen] = _nearest(raw, old, new, scale)
     take_axes(context, raw, x, wanted)
 
