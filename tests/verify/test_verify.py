@@ -401,6 +401,7 @@ def test_an_infinite_difference_is_null_in_json(
     ("fields", "text"),
     [
         ({"wrong_outputs": ["y"]}, "output 'y' is not what ONNX Runtime makes of the last operator's result"),
+        ({"wrong_inputs": ["x"]}, "input 'x' does not reach the first operator as in ONNX Runtime"),
         ({"outputs_not_compared": ["y"]}, "output 'y' could not be compared"),
         ({"backends": {"c": BackendReport(9, reference_different=1)}}, "backend c differs from NumPy"),
         ({"backends": {"numpy": BackendReport(floats_compared=9, largest=0.5)}}, "outputs differ from ONNX Runtime's"),

@@ -229,6 +229,7 @@ def as_json(report: VerifyReport) -> dict[str, Any]:
             for o in report.operators
         ],
         "operators_not_located": report.not_located,
+        "inputs_made_otherwise": report.wrong_inputs,
         "outputs_made_otherwise": report.wrong_outputs,
         "outputs_not_compared": report.outputs_not_compared,
         "onnxruntime_float_operators": report.float_operators,
@@ -269,6 +270,7 @@ def _verdict(report: VerifyReport) -> str:
         return "every promise kept"
     wrong = [f"operator '{o.name}' ({o.kernel}, class {o.promise})" for o in report.operators if not o.kept]
     wrong += [f"backend {name} differs from NumPy" for name, b in report.backends.items() if b.reference_different]
+    wrong += [f"input '{name}' does not reach the first operator as in ONNX Runtime" for name in report.wrong_inputs]
     wrong += [
         f"output '{name}' is not what ONNX Runtime makes of the last operator's result" for name in report.wrong_outputs
     ]

@@ -118,6 +118,7 @@ class VerifyReport:
     backends: dict[str, BackendReport] = field(default_factory=dict[str, BackendReport])
     operators: list[OperatorReport] = field(default_factory=list[OperatorReport])
     not_located: list[str] = field(default_factory=list[str])
+    wrong_inputs: list[str] = field(default_factory=list[str])  # by name: another value reaches the first operator
     wrong_outputs: list[str] = field(default_factory=list[str])  # by name: not what ONNX makes of the last tensor
     outputs_not_compared: list[str] = field(default_factory=list[str])
 
@@ -143,11 +144,11 @@ class VerifyReport:
 
     @property
     def kept(self) -> bool:
-        """Whether every promise holds: operators as promised, every output made of the last operator's result as in
-        ONNX, backends identical to the reference."""
+        """Whether every promise holds: operators as promised, inputs and outputs
+        converted as in ONNX, backends identical to the reference."""
         same = all(b.reference_different == 0 for b in self.backends.values())
-        outputs = not (self.wrong_outputs or self.outputs_not_compared or self.unexplained)
-        return all(o.kept for o in self.operators) and same and outputs
+        ports = not (self.wrong_inputs or self.wrong_outputs or self.outputs_not_compared or self.unexplained)
+        return all(o.kept for o in self.operators) and same and ports
 
 
 def to_device(value: NDArray[Any], tensor: Tensor, seen: Seen) -> NDArray[Any] | None:
@@ -192,15 +193,16 @@ def compare_operators(
     Runtime. Adds to the report: operators; in `not_located` the names of those whose result is no tensor of the ONNX
     model, which are compared together with the next; and the outputs that are wrong or could not be compared.
     """
-    from onnxino_tools.verify.outputs import OutputComparison
+    from onnxino_tools.verify.ports import PortComparison
 
     comparison = _Comparison(session.model, oracle)
-    outputs = OutputComparison(session, comparison.parts)
+    ports = PortComparison(session, comparison.parts)
     for inputs, inside in batches:
         comparison.add(inputs, inside)
-        outputs.add(comparison.values, comparison.ours, comparison.compared, inside)
+        ports.add(comparison.values, comparison.ours, comparison.compared, inside)
     report.operators, report.not_located = list(comparison.reports.values()), comparison.missing
-    report.wrong_outputs, report.outputs_not_compared = list(outputs.wrong), list(outputs.not_compared)
+    report.wrong_inputs, report.wrong_outputs = list(ports.wrong_inputs), list(ports.wrong)
+    report.outputs_not_compared = list(ports.not_compared)
 
 
 class _Comparison:

@@ -66,6 +66,38 @@ class Parts:
             return numerics.quantize(result, tensor.scale, tensor.zero_point)
         return result
 
+    def before(self, number: int, inputs: dict[str, NDArray[Any]]) -> NDArray[Any] | None:
+        """The device's tensor (1, *shape) of this number, as ONNX Runtime makes it of the graph's `inputs`, by name.
+
+        None where the original graph has no such tensor, or ONNX Runtime cannot run that part.
+        """
+        from onnxino import numerics
+        from onnxino_tools.verify.compare import to_device
+        from onnxino_tools.verify.oracle import Seen
+
+        tensor = self._model.tensors[number]
+        name = self._onnx_name(tensor)
+        if name is None or name in self._restated:
+            return None
+        value = inputs.get(name) if name in self._inputs else self._run_from_inputs(name, inputs)
+        if value is not None and name != tensor.name:
+            value = numerics.quantize(value, tensor.scale, tensor.zero_point)
+        return None if value is None else to_device(value, tensor, Seen(name, False, False, ""))
+
+    def _run_from_inputs(self, name: str, inputs: dict[str, NDArray[Any]]) -> NDArray[Any] | None:
+        key = f"{name} of the inputs"
+        try:
+            if key not in self._sessions:
+                nodes, _ = self._walk(name, {})
+                read = {i for node in self._proto.graph.node if id(node) in nodes for i in node.input}
+                names = sorted(read & self._inputs)
+                self._sessions[key] = self._session(nodes, names, name, None), names
+            session, names = self._sessions[key]
+            result: NDArray[Any] = session.run(None, {k: inputs[k] for k in names})[0]
+        except Exception:  # ONNX Runtime's own exceptions have no common base
+            return None
+        return result
+
     def behind(self, output: str, number: int, value: NDArray[Any]) -> NDArray[Any] | None:
         """What ONNX makes of the value (1, *shape) of this tensor on the way to the graph output `output`.
 

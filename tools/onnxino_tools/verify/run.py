@@ -136,7 +136,7 @@ def verify(
 def _batches(
     reference: InferenceSession, oracle: Oracle, single: list[Feeds], note: Callable[[str, int, int], None]
 ) -> Iterator[tuple[list[NDArray[Any]], list[dict[str, NDArray[Any]]]]]:
-    """Device inputs and every tensor inside ONNX Runtime, of BATCH inputs at a time: of all they would not fit."""
+    """Device inputs, and the graph's with every tensor inside ONNX Runtime, BATCH at a time: all would not fit."""
     import numpy as np
 
     for i in range(0, len(single), BATCH):
@@ -144,7 +144,7 @@ def _batches(
         inputs = [reference.to_device(feed) for feed in chunk]
         yield (
             [np.concatenate([one[k] for one in inputs]) for k in range(len(inputs[0]))],
-            [oracle.run_inside(feed) for feed in chunk],
+            [feed | oracle.run_inside(feed) for feed in chunk],
         )
         note("operators", i + len(chunk), len(single))
 

@@ -1,4 +1,4 @@
-"""Outputs of the whole model: what is lost or turned behind the last operator is seen, and so is every bit."""
+"""Inputs and outputs of the whole model: what is lost or turned at its ends is seen, and so is every bit."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 from onnxino import InferenceSession, load_model
 from onnxino.errors import InputError, MissingExtraError, OnnxinoError
 from onnxino_converter import convert
-from onnxino_tools.verify import oracle, outputs
+from onnxino_tools.verify import oracle, ports
 from onnxino_tools.verify.compare import VerifyReport, different, float_difference
 from onnxino_tools.verify.run import random_feeds, samples, verify
 
@@ -83,6 +83,24 @@ def test_a_layout_that_is_not_turned_back(pairs: bool, monkeypatch: pytest.Monke
     assert not report.kept
 
 
+@pytest.mark.parametrize("pairs", [False, True])
+def test_an_input_that_is_not_turned(pairs: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the first operator runs alone, it is fed the same wrong values."""
+    proto = conv(node("Identity", ["c"], ["y"]), pairs=pairs)
+    to_device = InferenceSession.to_device
+
+    def wrong(self: InferenceSession, feeds: Any) -> Any:
+        return [np.ascontiguousarray(array[..., ::-1]) for array in to_device(self, feeds)]
+
+    monkeypatch.setattr(InferenceSession, "to_device", wrong)
+    monkeypatch.setattr(oracle.Oracle, "locate", lambda _: {})
+    monkeypatch.setattr(oracle.Oracle, "float_tensor", lambda *_: None)
+    report = report_of(proto)
+    assert all(operator.kept for operator in report.operators)
+    assert report.wrong_inputs == ["x"]
+    assert not report.kept
+
+
 @pytest.mark.parametrize(
     "behind",
     [
@@ -105,9 +123,9 @@ def test_what_stands_behind_the_last_operator_is_no_difference(behind: list[Node
 def test_a_last_tensor_that_is_not_compared(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is compared as output, with the tolerance of an operator; where even that is impossible, it counts."""
     proto = conv(node("Sigmoid", ["c"], ["y"]))
-    add = outputs.OutputComparison.add
+    add = ports.PortComparison.add
     monkeypatch.setattr(
-        outputs.OutputComparison,
+        ports.PortComparison,
         "add",
         lambda self, values, ours, compared, inside: add(self, values, ours, set(), [{} for _ in inside]),
     )

@@ -1,7 +1,7 @@
-"""Whether a session makes of the last tensors on the device what ONNX makes of them: layout, type, scale, and nothing
-that was lost between the last operator and the graph's output.
+"""Whether inputs reach the device, and outputs leave it, as in ONNX: layout, type, scale, and nothing that was lost
+before the first operator or behind the last.
 
-The operators are compared one by one, so that rounding does not add up; this is the last link of that chain.
+The operators are compared one by one, so that rounding does not add up; these are the two ends of that chain.
 """
 
 from __future__ import annotations
@@ -20,10 +20,11 @@ if TYPE_CHECKING:
     Arrays = dict[int, NDArray[Any]]
 
 
-class OutputComparison:
-    """Gathers, batch after batch, the names of outputs that are `wrong`, and of those that were `not_compared`."""
+class PortComparison:
+    """Gathers, batch after batch, names of `wrong_inputs`, of outputs that are `wrong`, and that are `not_compared`."""
 
     def __init__(self, session: InferenceSession, parts: Parts) -> None:
+        self.wrong_inputs: dict[str, None] = {}
         self.wrong: dict[str, None] = {}  # in order, each once
         self.not_compared: dict[str, None] = {}
         self._session = session
@@ -36,6 +37,10 @@ class OutputComparison:
         for k, seen in enumerate(inside):
             known = {number: value[k : k + 1] for number, value in values.items()}
             own = known | {number: value[k : k + 1] for number, value in ours.items()}
+            for port in self._model.inputs:
+                expected = self._parts.before(port.tensor, seen)
+                if expected is not None and different(known[port.tensor], expected).any():
+                    self.wrong_inputs[port.name] = None
             made, made_by_us = self._made(known), self._made(own)
             for index, port in enumerate(self._model.outputs):
                 theirs = seen.get(port.name)
