@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from onnxino.errors import ConvertError
 from onnxino.model import lifetimes, root, tensor_bytes
 from onnxino.ops import OPERATORS
 from onnxino.schema.model import ElementType, Exactness, Metadata, Model, Operator, Port, Provenance, Tensor
@@ -14,6 +15,7 @@ from onnxino_converter.ir import Graph, Node, PortInfo, Value
 from onnxino_converter.lower import lower_node
 from onnxino_converter.plan import Buffer, plan_memory
 
+ARENA_MAX = 2**32 - 1  # its size and offsets are 32 bits in the file
 _TYPES = {
     "int8": ElementType.Int8,
     "uint8": ElementType.UInt8,
@@ -147,6 +149,13 @@ def assign_memory(model: Model) -> None:
             scratches.append((operator, len(buffers)))
             buffers.append(Buffer(f"scratch of {operator.name}", operator.scratch_size, number, number))
     plan = plan_memory(buffers, over)
+    if plan.arena_size > ARENA_MAX:
+        largest = ", ".join(f"'{b.name}' {b.size:,}" for b in sorted(buffers, key=lambda b: -b.size)[:3])
+        raise ConvertError(
+            f"running the model takes {plan.arena_size:,} bytes of RAM, a model file can tell {ARENA_MAX:,} at most; "
+            f"largest tensors in bytes: {largest}",
+            "use a smaller input, fewer channels in the first layers, or a larger stride",
+        )
     for index in roots:
         model.tensors[index].offset = buffers[position[index]].offset
     for operator, place in scratches:

@@ -20,11 +20,18 @@ def _input(net: Net, made: Make) -> str:
     return made(net) if callable(made) else net.const(made)
 
 
-def real(kind: str, *inputs: Make, shape: tuple[int, ...] = (2, 4, 4), opset: int = 17, **attributes: Any) -> Any:
+def real(
+    kind: str,
+    *inputs: Make,
+    shape: tuple[int, ...] = (2, 4, 4),
+    opset: int = 17,
+    batch: int | str = "N",
+    **attributes: Any,
+) -> Any:
     """A float operator on a dequantized input, between DQ and Q."""
 
     def build() -> ModelProto:
-        net = Net(opset=opset)
+        net = Net(opset=opset, batch=batch)
         x = net.input(shape, X)
         others = [_input(net, made) for made in inputs]
         net.output(net.quantize(net.op(kind, [net.dq(x), *others], **attributes), Y))
@@ -261,7 +268,7 @@ ISLANDS: dict[str, Callable[[], ModelProto]] = {  # with operands as no integer 
     "factor too small": real("Mul", np.asarray([[[[1e-45]], [[1]]]], F)),
     "divisor zero": real("Div", np.asarray([[[[0]], [[1]]]], F)),
     "constant for each of many": real("Add", MANY.reshape(7, 100, 100), shape=(7, 100, 100)),
-    "constant larger than the tensor": real("Sub", np.ones((3, 2, 4, 4), F)),
+    "constant larger than the tensor": real("Sub", np.ones((3, 2, 4, 4), F), batch=1),
     "product of activations": real("MatMul", second_input((3,)), shape=(1,)),
     "matrix of many dimensions": real("MatMul", quantized(np.arange(24, dtype=I8).reshape(2, 4, 3) - 9)),
     "float weights of a convolution": real("Conv", np.linspace(-1, 2, 6, dtype=F).reshape(WEIGHTS.shape)),

@@ -21,7 +21,7 @@ from onnx import ModelProto, NodeProto, numpy_helper
 from onnxino import InferenceSession, load_model
 from onnxino.schema.model import Exactness
 from onnxino_converter import convert
-from onnxino_tools.verify.compare import OperatorReport
+from onnxino_tools.verify.compare import OperatorReport, different
 from onnxino_tools.verify.oracle import Oracle
 from onnxino_tools.verify.run import verify
 from tests.converter.onnx_net import Net, Q
@@ -94,6 +94,8 @@ def differences(model: ModelProto, feeds: dict[str, Any], backends: list[str]) -
         for o in report.operators
         if broken(o)
     ]
+    wrong += [f"output {name} is not made of the last tensor as in ONNX" for name in report.wrong_outputs]
+    wrong += [f"output {name} could not be compared" for name in report.outputs_not_compared]
     with InferenceSession(oxm) as reference:
         inputs = reference.to_device(feeds)
         expected = reference.backend.run(inputs)
@@ -101,13 +103,13 @@ def differences(model: ModelProto, feeds: dict[str, Any], backends: list[str]) -
         with InferenceSession(oxm, backend=name) as session:
             found = session.backend.run(inputs)
         for ours, theirs in zip(found, expected, strict=True):
-            if not np.array_equal(ours, theirs, equal_nan=ours.dtype.kind == "f"):
-                wrong.append(f"{name} differs from NumPy in {np.count_nonzero(ours != theirs)} of {ours.size} elements")
+            if (apart := different(ours, theirs)).any():
+                wrong.append(f"{name} differs from NumPy in {np.count_nonzero(apart)} of {ours.size} elements")
     agreed = all(o.bytes_different == 0 and o.largest == 0 for o in report.operators)
     loose = {o.name for o in load_model(oxm).operators if o.exactness not in (Exactness.Exact, Exactness.Table)}
-    different = report.backends["numpy"].bytes_different
-    if agreed and loose.isdisjoint(report.not_located) and different:
-        wrong.append(f"{different} output bytes differ though no operator does")
+    count = report.backends["numpy"].bytes_different
+    if agreed and loose.isdisjoint(report.not_located) and count:
+        wrong.append(f"{count} output bytes differ though no operator does")
     return wrong
 
 

@@ -58,6 +58,10 @@ CASES = {
     "ReLU6": Case(limits=(0, 6)),
     "extremes": Case(values="extremes", pads=(1, 1, 1, 1)),
     "zeros of both signs": Case(values="zeros", bias="zeros", pads=(1, 1, 1, 1)),
+    "zeros of both signs, one product each": Case(kernel=(1, 1), channels=1, values="zeros", bias="zeros"),
+    "zeros of both signs, one product each, depthwise": Case(
+        kernel=(1, 1), channels=6, group=6, values="zeros", bias="zeros"
+    ),
     "subnormal": Case(values="subnormal", bias="zeros", pads=(1, 1, 1, 1)),
 }
 

@@ -43,6 +43,7 @@ CASES = {
     "extremes": Case(rows=40, values="extremes"),
     "extremes, many rows": Case(rows=900, values="extremes", limits=(-3, 3)),
     "zeros of both signs": Case(rows=9, values="zeros", bias="zeros"),
+    "zeros of both signs, one product each": Case(rows=9, depth=1, values="zeros", bias="zeros"),
     "subnormal": Case(values="subnormal", bias="zeros"),
     "infinite bias": Case(bias="extremes"),
 }

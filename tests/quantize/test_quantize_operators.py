@@ -196,3 +196,18 @@ def test_bias_correction_takes_the_mean_error_out() -> None:
         found = run(quantize(model, feeds, per_channel=False, bias_correction=correction), feeds)[0]
         errors.append(float(np.abs((expected - found).mean(axis=(0, 2, 3))).max()))
     assert errors[1] < errors[0] / 3
+
+
+def test_bias_correction_counts_every_sample_the_same() -> None:
+    """Also those of a batch that is smaller than the others: 16 and 4, or 8, 8 and 4 samples, give the same biases."""
+    model = after_conv(RELU, node("Conv", ["r", "w2"], ["y"]), constants={"w2": random(4, 8, 3, 3)})
+    x = inputs(model, 20)["x"]
+    x[16:] *= np.float32(3)  # another mean error than that of the others
+    biases: list[list[Any]] = []
+    for parts in ([x], [x[:8], x[8:16], x[16:]]):
+        made = quantize(model, ({"x": part} for part in parts), per_channel=False, bias_correction=True)
+        arrays = [numpy_helper.to_array(tensor) for tensor in made.graph.initializer]
+        biases.append([array for array in arrays if array.dtype == np.int32 and array.ndim == 1])
+    assert [len(array) for array in biases[0]] == [8, 4]
+    for one, other in zip(*biases, strict=True):
+        assert np.abs(one - other).max() <= 1  # the order of float additions differs

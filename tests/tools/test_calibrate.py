@@ -308,3 +308,11 @@ def test_a_folder_of_data_keeps_its_images(onnxino: Command, model: Path, tmp_pa
     code, _, err = onnxino("convert", model, "--calibrate", tmp_path / "photos", "--save-onnx", image)
     assert (code, image.read_bytes()) == (1, b"precious")
     assert "would be overwritten" in err
+
+
+def test_a_single_number_is_no_calibration_data(onnxino: Command, model: Path, tmp_path: Path) -> None:
+    given = data(tmp_path / "scalar.npz", image=np.float32(3))
+    code, _, err = onnxino("convert", model, "--calibrate", given, "-o", tmp_path / "out")
+    assert code == 1
+    assert f"'{given}' holds a single number as 'image'; expected an array [samples, ...]" in err
+    assert "np.savez('data.npz', image=array)" in err

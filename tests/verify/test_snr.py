@@ -232,7 +232,14 @@ def test_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert [one["float_tensor"] for one in found["layers"]] == ["relu", "y"]
     assert found["outputs"]["y"] > 10
     assert main(arguments) == 0
-    assert "signal-to-noise ratio against f.onnx (20 dB: " in capsys.readouterr().out
+    seen = capsys.readouterr()
+    assert "signal-to-noise ratio against f.onnx (20 dB: " in seen.out
+    assert "note: random inputs reach values that calibration did not see" in seen.err
+    assert "for those of real inputs give --data" in seen.err
+    np.savez(tmp_path / "x.npz", x=inputs())
+    data = ["--data", str(tmp_path / "x.npz"), "--float-model", str(paths[1])]
+    assert main([*arguments[:4], *data]) == 0
+    assert "random inputs reach" not in capsys.readouterr().err
     assert main([*arguments[:-1], str(tmp_path / "none.onnx")]) == 1
     assert "there is no model" in capsys.readouterr().err
     assert main([*arguments[:-1], str(paths[0])]) == 1

@@ -395,3 +395,24 @@ def test_an_infinite_difference_is_null_in_json(
     text = capsys.readouterr().out
     assert "Infinity" not in text
     assert json.loads(text)["classes"]["float"]["largest_relative_difference"] is None
+
+
+@pytest.mark.parametrize(
+    ("fields", "text"),
+    [
+        ({"wrong_outputs": ["y"]}, "output 'y' is not what ONNX Runtime makes of the last operator's result"),
+        ({"wrong_inputs": ["x"]}, "input 'x' does not reach the first operator as in ONNX Runtime"),
+        ({"outputs_not_compared": ["y"]}, "output 'y' could not be compared"),
+        ({"backends": {"c": BackendReport(9, reference_different=1)}}, "backend c differs from NumPy"),
+        ({"backends": {"numpy": BackendReport(floats_compared=9, largest=0.5)}}, "outputs differ from ONNX Runtime's"),
+    ],
+)
+def test_what_else_breaks_the_promise(
+    fields: dict[str, Any], text: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Though every operator keeps its own."""
+    report = VerifyReport(1, "1", [], operators=[operator_report()], **fields)
+    assert not report.kept
+    monkeypatch.setattr("onnxino_tools.verify.run.verify", lambda *_, **__: (report, {}))
+    assert main(["verify", str(DIGITS)]) == 1
+    assert f"NOT KEPT: {text}" in capsys.readouterr().out

@@ -135,6 +135,7 @@ def calibration_data(model: ModelProto, args: Namespace) -> tuple[dict[str, NDAr
     if path.suffix == ".npz" and path.is_file():
         arrays = _arrays_by_name(path, names, args)
         if arrays is not None:
+            _check_samples(path, arrays)
             return arrays, f"{_count(len(next(iter(arrays.values()))))} from {path}"
     if len(names) != 1:
         raise InputError(
@@ -168,6 +169,16 @@ def _arrays_by_name(path: Path, names: list[str], args: Namespace) -> dict[str, 
     if names == ["images"] and arrays["images"].dtype.kind == "u":
         return None  # pixels, for a model whose input has the name that a data set uses
     return {name: array[: args.limit] if array.ndim else array for name, array in arrays.items()}
+
+
+def _check_samples(path: Path, arrays: dict[str, NDArray[Any]]) -> None:
+    """Raises InputError for a single number in an array's place."""
+    for name, array in arrays.items():
+        if not array.ndim:
+            raise InputError(
+                f"'{path}' holds a single number as '{name}'; expected an array [samples, ...]",
+                f"np.savez('data.npz', {name}=array)" if name.isidentifier() else "put the samples into one array",
+            )
 
 
 def _other_names(path: Path, names: list[str], held: list[str]) -> InputError:

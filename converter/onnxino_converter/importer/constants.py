@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,9 +24,21 @@ def evaluate(raw: RawNode, node: NodeProto, opsets: dict[str, int]) -> list[Arra
         return [np.asarray(raw.input(0).elements, np.int64)]
     if raw.op in ("Identity", "Constant"):
         return None  # their handlers do it
-    if any(value is not None and value.elements > LIMIT for value in raw.inputs):
+    if any(value is not None and value.elements > LIMIT for value in raw.inputs) or _grows(raw):
         return None
     return _reference(raw, node, opsets)
+
+
+def _grows(raw: RawNode) -> bool:
+    """Whether the result would be larger than the limit, of operators that make it from a few numbers."""
+    if raw.op == "ConstantOfShape":
+        shape = tuple(int(v) for v in raw.constant(0, "the shape").ravel())
+        if math.prod(shape) > LIMIT:
+            raise raw.refuse(f"its output {list(shape)} has {math.prod(shape):,} elements", f"up to {LIMIT:,}")
+    if raw.op not in ("Expand", "Tile"):
+        return False
+    factors = math.prod(int(v) for v in raw.constant(1, "the second input").ravel())
+    return raw.input(0).elements * factors > LIMIT if raw.op == "Tile" else factors > LIMIT
 
 
 def _shape(raw: RawNode) -> Array:

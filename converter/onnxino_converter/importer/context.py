@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,6 +13,7 @@ from onnxino_converter.ir import Array, Node, Shape, Value
 from onnxino_converter.refusal import refusal
 
 FLOAT = np.dtype(np.float32)
+ELEMENTS_MAX = 2**31 - 1  # of a tensor, in the model file
 
 
 @dataclass
@@ -66,7 +68,14 @@ class RawNode:
         value = self.attributes.get(name, default)
         if not isinstance(value, int | float):
             raise self.refuse(f"attribute {name} is {value!r}", "a number")
+        if math.isnan(value):
+            raise self.refuse(f"attribute {name} is nan, not a number", None, "export the model again, with a number")
         return float(value)
+
+    def check_size(self, shape: Shape) -> None:
+        """Raises ConvertError for a result that no model file can hold, before anything of its size is made."""
+        if math.prod(shape) > ELEMENTS_MAX:
+            raise self.refuse(*too_large(f"its output {list(shape)}", shape))
 
     def text(self, name: str, default: str) -> str:
         value = self.attributes.get(name, default)
@@ -119,6 +128,12 @@ class Context:
         value = Value(raw.outputs[index], x.shape, x.dtype)
         self.nodes.append(Node("Reshape", raw.name, [x], [value], {"origin": id(raw)}))
         self.define(raw, value, index)
+
+
+def too_large(what: str, shape: Shape) -> tuple[str, str, str]:
+    """Message, what is supported and hint for a tensor of too many elements."""
+    found = f"{what} is too large: {math.prod(shape):,} elements"
+    return found, f"up to {ELEMENTS_MAX:,}", "give the model smaller tensors: the board's RAM holds some 100,000 values"
 
 
 def axis_of(raw: RawNode, axis: int, rank: int) -> int:

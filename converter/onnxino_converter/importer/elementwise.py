@@ -131,6 +131,9 @@ def gemm(context: Context, raw: RawNode) -> None:
     bias = raw.optional(2)
     if bias is not None and not _stretches(bias.shape, (rows, columns)):
         raise raw.refuse(f"the bias has shape {list(bias.shape)}", f"what broadcasts to [{rows}, {columns}]")
+    for name in ("alpha", "beta"):
+        if np.isinf(raw.float(name, 1.0)):
+            raise raw.refuse(f"attribute {name} is {raw.float(name, 1.0)}", "a finite number")
     context.emit(
         raw,
         [a, b, bias],

@@ -8,12 +8,13 @@ import numpy as np
 
 from onnxino.errors import ConvertError
 from onnxino_converter.importer.advice import advice
+from onnxino_converter.importer.batch import Tracked
 from onnxino_converter.importer.constants import evaluate
-from onnxino_converter.importer.context import Context, RawNode
+from onnxino_converter.importer.context import ELEMENTS_MAX, Context, RawNode, too_large
 from onnxino_converter.importer.finite import check_weights
 from onnxino_converter.importer.handlers import DOMAINS
 from onnxino_converter.ir import Graph, PortInfo, Shape, Value
-from onnxino_converter.refusal import CHECK_HINT, NOT_SUPPORTED
+from onnxino_converter.refusal import CHECK_HINT, NOT_SUPPORTED, refusal
 
 if TYPE_CHECKING:
     from onnx import GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto
@@ -54,13 +55,18 @@ def import_graph(model: ModelProto) -> Graph:
         context.values[tensor.name] = _constant(tensor)
     initializers = set(context.values)
     inputs = [_input(info, context) for info in proto.input if info.name not in initializers]
+    tracked = Tracked()
+    tracked.start(inputs)
     for node in _ordered(proto, set(context.values)):
-        _import_node(context, node, opsets)
+        raw = _import_node(context, node, opsets)
+        tracked.follow(raw, list(node.input), context.values)
     symbolic = any(port.shape[0] == -1 for port in inputs)
     if not _rounds_up(proto):
         for info in proto.output:
             _check_declared(info, context, symbolic)
     outputs = [_output(info, context) for info in proto.output]
+    for port in outputs:
+        tracked.check_output(port)
     _name_apart(context, inputs)
     return Graph(proto.name, inputs, outputs, context.nodes)
 
@@ -150,6 +156,8 @@ def _input(info: ValueInfoProto, context: Context) -> PortInfo:
         if size == 0:
             raise ConvertError(f"{where}: dimension {axis} is 0: the tensor is empty", "give it its real size")
     value = Value(info.name, tuple(1 if d == -1 else d for d in shape), dtype)
+    if value.elements > ELEMENTS_MAX:
+        raise refusal(where, *too_large(f"its shape {list(value.shape)}", value.shape))
     context.values[info.name] = value
     return PortInfo(info.name, value, dtype, shape, names)
 
@@ -261,7 +269,7 @@ def _label(node: NodeProto) -> str:
     )
 
 
-def _import_node(context: Context, node: NodeProto, opsets: dict[str, int]) -> None:
+def _import_node(context: Context, node: NodeProto, opsets: dict[str, int]) -> RawNode:
     raw = _raw(context, node, opsets)
     handler = DOMAINS.get(node.domain, {}).get(node.op_type)
     constant = all(value is None or value.constant is not None for value in raw.inputs)
@@ -271,7 +279,7 @@ def _import_node(context: Context, node: NodeProto, opsets: dict[str, int]) -> N
         if folded is not None:
             for name, array in zip(raw.outputs, folded, strict=True):
                 context.values[name] = Value(name, tuple(array.shape), array.dtype, array)
-            return
+            return raw
     if handler is None:
         raise _unsupported(raw)
     if not raw.outputs or not raw.outputs[0]:
@@ -281,12 +289,15 @@ def _import_node(context: Context, node: NodeProto, opsets: dict[str, int]) -> N
             raise raw.refuse(f"input '{value.name}' is empty {list(value.shape)}")
     count = len(context.nodes)
     handler(context, raw)
+    for one in context.nodes[count:]:
+        raw.check_size(one.output.shape)
     if node.op_type in _STAYING:
         for one in context.nodes[count:]:
             one.attributes["stays"] = True
     made = context.values.get(raw.outputs[0])
     if made is not None and made.elements == 0 and made.constant is None:
         raise raw.refuse(f"its output {list(made.shape)} is empty")
+    return raw
 
 
 def _raw(context: Context, node: NodeProto, opsets: dict[str, int]) -> RawNode:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from onnxino_converter.importer.context import Context, RawNode, axis_of
@@ -49,11 +51,11 @@ def _solve(raw: RawNode, x: Value, target: list[int]) -> Shape:
     if target.count(-1) > 1 or any(v < -1 or v == 0 for v in target):
         raise raw.refuse(f"shape {target} is not valid")
     if -1 in target:
-        rest = int(np.prod([v for v in target if v != -1], dtype=np.int64))
+        rest = math.prod(v for v in target if v != -1)
         if x.elements % rest:
             raise raw.refuse(f"{list(x.shape)} cannot be reshaped to {target}")
         target = [x.elements // rest if v == -1 else v for v in target]
-    if int(np.prod(target, dtype=np.int64)) != x.elements:
+    if math.prod(target) != x.elements:
         raise raw.refuse(f"{list(x.shape)} cannot be reshaped to {target}", None, "the batch is converted as 1")
     return tuple(target)
 
@@ -65,7 +67,7 @@ def flatten(context: Context, raw: RawNode) -> None:
     if not -rank <= axis <= rank:
         raise raw.refuse(f"axis {axis} does not exist in a tensor of {rank} dimensions")
     axis = axis if axis >= 0 else axis + rank
-    outer = int(np.prod(x.shape[:axis], dtype=np.int64))
+    outer = math.prod(x.shape[:axis])
     move(context, raw, (outer, x.elements // outer))
 
 

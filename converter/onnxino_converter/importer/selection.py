@@ -122,6 +122,7 @@ def expand(context: Context, raw: RawNode) -> None:
         shape = tuple(np.broadcast_shapes(x.shape, tuple(target)))
     except ValueError:
         raise raw.refuse(f"{list(x.shape)} cannot be expanded to {target}") from None
+    raw.check_size(shape)
     _repeat(context, raw, x, shape)
 
 
@@ -129,6 +130,7 @@ def tile(context: Context, raw: RawNode) -> None:
     x, repeats = raw.input(0), _list(raw.constant(1, "repeats"))
     if len(repeats) != len(x.shape) or min(repeats, default=1) < 1:
         raise raw.refuse(f"repeats are {repeats}", "one of 1 or more for each dimension")
+    raw.check_size(tuple(d * r for d, r in zip(x.shape, repeats, strict=True)))
     take_axes(context, raw, x, {a: list(range(x.shape[a])) * r for a, r in enumerate(repeats)})
 
 
@@ -153,6 +155,7 @@ def pad(context: Context, raw: RawNode) -> None:
     before, after = [0] * rank, [0] * rank
     for i, axis in enumerate(axes):
         before[axis], after[axis] = pads[i], pads[len(axes) + i]
+    raw.check_size(tuple(max(0, b + d + a) for b, d, a in zip(before, x.shape, after, strict=True)))
     if mode != "constant" or any(p < 0 for p in pads):
         if mode == "constant" and any(p > 0 for p in pads):
             raise raw.refuse(f"pads are {pads}", "all of 0 or more, or all of 0 or less")
@@ -261,6 +264,7 @@ def resize(context: Context, raw: RawNode) -> None:
         scale = float(scales[i]) if scales is not None else new / old
         if new < 1:
             raise raw.refuse(f"axis {chosen} gets {new} elements")
+        raw.check_size((*x.shape[:chosen], new, *x.shape[chosen + 1 :]))
         wanted[chosen] = _nearest(raw, old, new, scale)
     take_axes(context, raw, x, wanted)
 
@@ -295,9 +299,8 @@ def _nearest(raw: RawNode, old: int, new: int, scale: float) -> list[int]:
     elif mode == "align_corners":
         at = np.zeros(1, f) if new == 1 else x * f(old - 1) / f(new - 1)
     elif mode == "half_pixel_symmetric":
-        adjustment = f(new) / (s * f(old))
-        center = f(old) / f(2)
-        at = center * (f(1) - adjustment) + (x + f(0.5)) / s - f(0.5)
+        offset = f(old) / f(2) * (f(1) - f(new) / (s * f(old)))
+        at = np.float64(offset) + (x.astype(np.float64) + 0.5) / np.float64(s) - 0.5  # in double there, too
     else:
         raise raw.refuse(
             f"coordinate_transformation_mode is '{mode}'",
@@ -314,9 +317,16 @@ def _nearest(raw: RawNode, old: int, new: int, scale: float) -> list[int]:
     return _list(np.clip(rounders[rounding](at.astype(f)), 0, old - 1))
 
 
+TIE = 1e-6  # so near to a half ONNX Runtime rounds as `prefer` says, whatever the divisions left of it
+
+
 def _half_up(v: NDArray[np.float32]) -> NDArray[np.float32]:
-    return np.floor(v + np.float32(0.5))
+    return np.where(_is_tie(v), np.ceil(v), np.floor(v.astype(np.float64) + 0.5)).astype(np.float32)
 
 
 def _half_down(v: NDArray[np.float32]) -> NDArray[np.float32]:
-    return np.where(v == np.floor(v) + np.float32(0.5), np.floor(v), _half_up(v))
+    return np.where(_is_tie(v), np.floor(v), np.floor(v.astype(np.float64) + 0.5)).astype(np.float32)
+
+
+def _is_tie(v: NDArray[np.float32]) -> NDArray[np.bool_]:
+    return np.abs(v - np.floor(v) - np.float32(0.5)) <= TIE

@@ -55,6 +55,7 @@ def weights_of(weights: Weights, scale: Floats | None, outputs: int) -> Floats:
     return weights.data.view(np.int8).reshape(outputs, -1).astype(np.float32) * scale.reshape(-1, 1)
 
 
+@np.errstate(all="ignore")  # infinity and NaN are results like any other
 def finish(total: Floats, minimum: float, maximum: float) -> None:
     """min(max(total + 0.0, minimum), maximum) in place; NaN stays. No zero is negative, so both zeros are one."""
     total += np.float32(0)
@@ -64,6 +65,7 @@ def finish(total: Floats, minimum: float, maximum: float) -> None:
         np.minimum(total, np.float32(maximum) + np.float32(0), out=total)
 
 
+@np.errstate(all="ignore")  # infinity and NaN are results like any other
 def add_products(total: Floats, a: NDArray[Any], b: NDArray[Any]) -> None:
     """total += a[k] * b[k] for each k in order; a, b: [K, ...], where a[k] * b[k] broadcasts to total's shape."""
     if total.size < FEW and total.size * len(a) < CHUNK_BYTES:
@@ -91,6 +93,7 @@ def dense(bias: Floats, weights: Floats, columns: Floats) -> Floats:
     return total.T
 
 
+@np.errstate(all="ignore")  # infinity and NaN are results like any other
 def sums(terms: Floats) -> Floats:
     """[K, P] -> [P]: the sum over K in order, beginning with the first term."""
     if terms.shape[1] < FEW:

@@ -55,6 +55,7 @@ def _dense(kernel: FloatConv2D, windows: NDArray[np.float32], result: NDArray[np
     result[...] = total.T.reshape(result.shape)
 
 
+@np.errstate(all="ignore")  # infinity and NaN are results like any other
 def _grouped(kernel: FloatConv2D, windows: NDArray[np.float32], result: NDArray[np.float32]) -> None:
     """The same for several groups, which are independent of each other: [..., groups, channels of one]."""
     n, height, width, kernel_h, kernel_w, channels = windows.shape

@@ -102,6 +102,11 @@ def run(args: Namespace) -> int:
         ui.out("\n".join(as_text(report, Path(args.model).name, source)))
         if noise is not None:
             ui.out("\n".join(["", *snr_as_text(noise, Path(str(args.float_model)).name)]))
+    if noise is not None and args.data is None:
+        ui.note(
+            "random inputs reach values that calibration did not see, and lower these ratios; "
+            "for those of real inputs give --data"
+        )
     return 0 if report.kept else 1
 
 
@@ -224,6 +229,9 @@ def as_json(report: VerifyReport) -> dict[str, Any]:
             for o in report.operators
         ],
         "operators_not_located": report.not_located,
+        "inputs_made_otherwise": report.wrong_inputs,
+        "outputs_made_otherwise": report.wrong_outputs,
+        "outputs_not_compared": report.outputs_not_compared,
         "onnxruntime_float_operators": report.float_operators,
     }
 
@@ -262,6 +270,11 @@ def _verdict(report: VerifyReport) -> str:
         return "every promise kept"
     wrong = [f"operator '{o.name}' ({o.kernel}, class {o.promise})" for o in report.operators if not o.kept]
     wrong += [f"backend {name} differs from NumPy" for name, b in report.backends.items() if b.reference_different]
+    wrong += [f"input '{name}' does not reach the first operator as in ONNX Runtime" for name in report.wrong_inputs]
+    wrong += [
+        f"output '{name}' is not what ONNX Runtime makes of the last operator's result" for name in report.wrong_outputs
+    ]
+    wrong += [f"output '{name}' could not be compared" for name in report.outputs_not_compared]
     wrong += ["outputs differ from ONNX Runtime's though no operator does"] if report.unexplained else []
     return f"NOT KEPT: {'; '.join(wrong)}"
 

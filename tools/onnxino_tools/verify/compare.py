@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from onnxino import InferenceSession
     from onnxino.schema.model import Model, Operator, Tensor
     from onnxino_tools.verify.oracle import Oracle, Seen
 
@@ -117,6 +118,9 @@ class VerifyReport:
     backends: dict[str, BackendReport] = field(default_factory=dict[str, BackendReport])
     operators: list[OperatorReport] = field(default_factory=list[OperatorReport])
     not_located: list[str] = field(default_factory=list[str])
+    wrong_inputs: list[str] = field(default_factory=list[str])  # by name: another value reaches the first operator
+    wrong_outputs: list[str] = field(default_factory=list[str])  # by name: not what ONNX makes of the last tensor
+    outputs_not_compared: list[str] = field(default_factory=list[str])
 
     @property
     def classes(self) -> dict[str, ClassReport]:
@@ -128,21 +132,23 @@ class VerifyReport:
 
     @property
     def unexplained(self) -> bool:
-        """Whether output bytes differ from ONNX Runtime's though its own graph holds the result of every operator and
-        none differs: then inputs or outputs are converted in another way."""
+        """Whether outputs differ from ONNX Runtime's though its own graph holds the result of every operator and none
+        differs: then inputs or outputs are converted in another way."""
         same = all(not (o.alone or o.bytes_different or o.largest) for o in self.operators)
         return (
             bool(self.operators)
             and same
             and not self.not_located
-            and any(b.bytes_different for b in self.backends.values())
+            and any(b.bytes_different or b.largest for b in self.backends.values())
         )
 
     @property
     def kept(self) -> bool:
-        """Whether every promise holds: operators as promised, backends identical to the reference, outputs too."""
+        """Whether every promise holds: operators as promised, inputs and outputs
+        converted as in ONNX, backends identical to the reference."""
         same = all(b.reference_different == 0 for b in self.backends.values())
-        return all(o.kept for o in self.operators) and same and not self.unexplained
+        ports = not (self.wrong_inputs or self.wrong_outputs or self.outputs_not_compared or self.unexplained)
+        return all(o.kept for o in self.operators) and same and ports
 
 
 def to_device(value: NDArray[Any], tensor: Tensor, seen: Seen) -> NDArray[Any] | None:
@@ -175,18 +181,28 @@ def to_device(value: NDArray[Any], tensor: Tensor, seen: Seen) -> NDArray[Any] |
 
 
 def compare_operators(
-    model: Model, oracle: Oracle, batches: Iterable[tuple[list[NDArray[Any]], list[dict[str, NDArray[Any]]]]]
-) -> tuple[list[OperatorReport], list[str]]:
-    """Runs each operator's NumPy kernel on the values that ONNX Runtime fed its own, and compares the results.
+    report: VerifyReport,
+    session: InferenceSession,
+    oracle: Oracle,
+    batches: Iterable[tuple[list[NDArray[Any]], list[dict[str, NDArray[Any]]]]],
+) -> None:
+    """Runs each operator's NumPy kernel on the values that ONNX Runtime fed its own, and compares the results; then
+    what `session` makes of the last ones with what ONNX Runtime does.
 
     `batches`: for each batch the device inputs (B, ...), and for each of its B samples every tensor inside ONNX
-    Runtime. Returns the reports, and the names of operators whose result is no tensor of the ONNX model: they are
-    compared together with the next.
+    Runtime. Adds to the report: operators; in `not_located` the names of those whose result is no tensor of the ONNX
+    model, which are compared together with the next; and the outputs that are wrong or could not be compared.
     """
-    comparison = _Comparison(model, oracle)
+    from onnxino_tools.verify.ports import PortComparison
+
+    comparison = _Comparison(session.model, oracle)
+    ports = PortComparison(session, comparison.parts)
     for inputs, inside in batches:
         comparison.add(inputs, inside)
-    return list(comparison.reports.values()), comparison.missing
+        ports.add(comparison.values, comparison.ours, comparison.compared, inside)
+    report.operators, report.not_located = list(comparison.reports.values()), comparison.missing
+    report.wrong_inputs, report.wrong_outputs = list(ports.wrong_inputs), list(ports.wrong)
+    report.outputs_not_compared = list(ports.not_compared)
 
 
 class _Comparison:
@@ -200,16 +216,18 @@ class _Comparison:
         self._model = model
         self._located = oracle.locate()
         self._oracle = oracle
-        self._parts = Parts(oracle.model, model)
-        self._values: dict[int, NDArray[Any]] = {}
+        self.parts = Parts(oracle.model, model)
+        self.values: dict[int, NDArray[Any]] = {}
+        self.ours: dict[int, NDArray[Any]] = {}  # what our kernels made of these values
+        self.compared: set[int] = {p.tensor for p in model.inputs}  # tensors that need no further comparison
         self._foreign: set[int] = set()  # tensors whose values are not those that ONNX Runtime fed its kernels
 
     def add(self, inputs: list[NDArray[Any]], inside: list[dict[str, NDArray[Any]]]) -> None:
-        self._values = {p.tensor: v for p, v in zip(self._model.inputs, inputs, strict=True)}
+        self.values = {p.tensor: v for p, v in zip(self._model.inputs, inputs, strict=True)}
         self._foreign = set()
         for index, operator in enumerate(self._model.operators):
-            outputs = _run_operator(self._model, operator, self._values, len(inputs[0]))
-            foreign = any(_source(self._model, int(number)) in self._foreign for number in operator.inputs)
+            outputs = run_operator(self._model, operator, self.values, len(inputs[0]))
+            foreign = any(source(self._model, int(number)) in self._foreign for number in operator.inputs)
             for number, ours in zip(operator.outputs, outputs, strict=True):
                 self._add_output(index, int(number), ours, inside, foreign)
 
@@ -222,17 +240,18 @@ class _Comparison:
         operator, tensor = self._model.operators[index], self._model.tensors[number]
         seen = self._located.get(tensor.name) or self._oracle.float_tensor(tensor.name)
         theirs = _join([to_device(sample[seen.name], tensor, seen) for sample in inside]) if seen is not None else None
-        self._values[number] = ours if theirs is None else theirs
+        self.values[number] = ours if theirs is None else theirs
+        self.ours[number] = ours
         if theirs is None:
             self._foreign.add(number)
         if seen is not None and theirs is not None and (not foreign or np.array_equal(ours, theirs)):
-            _count(self._report(index, tensor, seen), ours, theirs)
+            self._count(index, number, seen, ours, theirs)
             return
         alone = _join([self._alone(tensor, sample) for sample in range(len(inside))])
         if alone is not None:
-            _count(self._report(index, tensor, None), ours, alone)
+            self._count(index, number, None, ours, alone)
         elif seen is not None and theirs is not None:
-            _count(self._report(index, tensor, seen), ours, theirs)
+            self._count(index, number, seen, ours, theirs)
         elif index not in self.reports and operator.name not in self.missing:
             self.missing.append(operator.name)
 
@@ -240,8 +259,12 @@ class _Comparison:
         """What the part of the original graph that ends in this tensor makes of the same inputs, or None."""
         from onnxino_tools.verify.oracle import Seen
 
-        found = self._parts.run(tensor, {k: v[sample : sample + 1] for k, v in self._values.items()})
+        found = self.parts.run(tensor, {k: v[sample : sample + 1] for k, v in self.values.items()})
         return None if found is None else to_device(found, tensor, Seen(tensor.name, False, False, ""))
+
+    def _count(self, index: int, number: int, seen: Seen | None, ours: NDArray[Any], theirs: NDArray[Any]) -> None:
+        self.compared.add(number)
+        _count(self._report(index, self._model.tensors[number], seen), ours, theirs)
 
     def _report(self, index: int, tensor: Tensor, seen: Seen | None) -> OperatorReport:
         """The operator's report, made at its first result. `seen` None: compared alone."""
@@ -252,7 +275,7 @@ class _Comparison:
                 type(operator.kernel).__name__,
                 tensor.name,
                 operator.exactness.name,
-                seen.computed_by if seen is not None else self._parts.computed_by(tensor),
+                seen.computed_by if seen is not None else self.parts.computed_by(tensor),
                 seen is not None and seen.integer,
             )
         report = self.reports[index]
@@ -269,7 +292,8 @@ def _join(samples: list[NDArray[Any] | None]) -> NDArray[Any] | None:
     return np.concatenate(whole) if len(whole) == len(samples) else None
 
 
-def _source(model: Model, number: int) -> int:
+def source(model: Model, number: int) -> int:
+    """The tensor that holds a tensor's values: itself, or the one of which it is an alias."""
     alias = int(model.tensors[number].alias_of)
     return alias if alias >= 0 else number
 
@@ -309,7 +333,7 @@ def float_difference(ours: NDArray[Any], theirs: NDArray[Any]) -> tuple[NDArray[
     return np.nan_to_num(difference, nan=np.inf), float(finite.max(initial=0))
 
 
-def _run_operator(model: Model, operator: Operator, values: dict[int, NDArray[Any]], batch: int) -> list[NDArray[Any]]:
+def run_operator(model: Model, operator: Operator, values: dict[int, NDArray[Any]], batch: int) -> list[NDArray[Any]]:
     import numpy as np
 
     from onnxino.model import constant_of
@@ -328,14 +352,22 @@ def _run_operator(model: Model, operator: Operator, values: dict[int, NDArray[An
     return OPERATORS[type(operator.kernel)].run(operator.kernel, arrays, outputs)
 
 
-def first_difference(model: Model, reference: dict[int, NDArray[Any]], other: dict[int, NDArray[Any]]) -> str | None:
-    """Name of the first operator whose result differs between two executors of the same model, or None."""
+def different(ours: NDArray[Any], theirs: NDArray[Any]) -> NDArray[Any]:
+    """Where two arrays of one shape and type differ: of float32 where the bits do, but every NaN is the same."""
     import numpy as np
 
+    if ours.dtype != np.float32:
+        return ours != theirs
+    bits = np.ascontiguousarray(ours).view(np.uint32) != np.ascontiguousarray(theirs).view(np.uint32)
+    return bits.reshape(ours.shape) & ~(np.isnan(ours) & np.isnan(theirs))
+
+
+def first_difference(model: Model, reference: dict[int, NDArray[Any]], other: dict[int, NDArray[Any]]) -> str | None:
+    """Name of the first operator whose result differs between two executors of the same model, or None."""
     for operator in model.operators:
         for number in operator.outputs:
             ours, theirs = reference[int(number)], other[int(number)]
-            if not np.array_equal(ours, theirs, equal_nan=ours.dtype.kind == "f"):
+            if different(ours, theirs).any():
                 return f"{operator.name} ({type(operator.kernel).__name__}, tensor {model.tensors[int(number)].name})"
     return None
 

@@ -40,11 +40,21 @@ class Seen:
 
 
 def import_onnxruntime() -> Any:
-    """Returns the module onnxruntime, with its warnings off. Raises MissingExtraError."""
+    """Returns the module onnxruntime, with its warnings off.
+
+    Raises MissingExtraError; OnnxinoError where it is installed but cannot be imported.
+    """
     try:
         onnxruntime: Any = importlib.import_module("onnxruntime")  # untyped
     except ImportError as error:
-        raise MissingExtraError("comparing with ONNX Runtime", "verify") from error
+        if isinstance(error, ModuleNotFoundError) and error.name == "onnxruntime":
+            raise MissingExtraError("comparing with ONNX Runtime", "verify") from error
+        cause: BaseException | None = error
+        while cause is not None:
+            if isinstance(cause, KeyboardInterrupt):  # native modules make an ImportError of it
+                raise cause from None
+            cause = cause.__cause__ or cause.__context__
+        raise OnnxinoError(f"onnxruntime is installed, but cannot be imported: {error}") from error
     onnxruntime.set_default_logger_severity(4)
     return onnxruntime
 

@@ -66,6 +66,67 @@ class Parts:
             return numerics.quantize(result, tensor.scale, tensor.zero_point)
         return result
 
+    def before(self, number: int, inputs: dict[str, NDArray[Any]]) -> NDArray[Any] | None:
+        """The device's tensor (1, *shape) of this number, as ONNX Runtime makes it of the graph's `inputs`, by name.
+
+        None where the original graph has no such tensor, or ONNX Runtime cannot run that part.
+        """
+        from onnxino import numerics
+        from onnxino_tools.verify.compare import to_device
+        from onnxino_tools.verify.oracle import Seen
+
+        tensor = self._model.tensors[number]
+        name = self._onnx_name(tensor)
+        if name is None or name in self._restated:
+            return None
+        value = inputs.get(name) if name in self._inputs else self._run_from_inputs(name, inputs)
+        if value is not None and name != tensor.name:
+            value = numerics.quantize(value, tensor.scale, tensor.zero_point)
+        return None if value is None else to_device(value, tensor, Seen(name, False, False, ""))
+
+    def _run_from_inputs(self, name: str, inputs: dict[str, NDArray[Any]]) -> NDArray[Any] | None:
+        key = f"{name} of the inputs"
+        try:
+            if key not in self._sessions:
+                nodes, _ = self._walk(name, {})
+                read = {i for node in self._proto.graph.node if id(node) in nodes for i in node.input}
+                names = sorted(read & self._inputs)
+                self._sessions[key] = self._session(nodes, names, name, None), names
+            session, names = self._sessions[key]
+            result: NDArray[Any] = session.run(None, {k: inputs[k] for k in names})[0]
+        except Exception:  # ONNX Runtime's own exceptions have no common base
+            return None
+        return result
+
+    def behind(self, output: str, number: int, value: NDArray[Any]) -> NDArray[Any] | None:
+        """What ONNX makes of the value (1, *shape) of this tensor on the way to the graph output `output`.
+
+        None where that is not made of this tensor alone, or ONNX Runtime cannot run that part.
+        """
+        tensor = self._model.tensors[number]
+        if self._onnx_name(tensor) == output:
+            return to_onnx(value, tensor, self._dtype(output))
+        alias = int(tensor.alias_of)
+        return self.ending(output, {alias if alias >= 0 else number: value})
+
+    def ending(self, output: str, values: dict[int, NDArray[Any]]) -> NDArray[Any] | None:
+        """The graph output `output`, made by ONNX Runtime of the nearest tensors before it that are in `values`.
+
+        None where it cannot run that part.
+        """
+        key = f"{output} of {sorted(values)}"
+        try:
+            if key not in self._sessions:
+                nodes, inputs = self._walk(output, values)
+                self._sessions[key] = self._session(nodes, inputs, output, None), inputs
+            session, inputs = self._sessions[key]
+            if not self._restated.isdisjoint((output, *inputs)):
+                return None
+            result: NDArray[Any] = session.run(None, {k: self._feed(k, values) for k in inputs})[0]
+        except Exception:  # ONNX Runtime's own exceptions have no common base
+            return None
+        return result
+
     def _onnx_name(self, tensor: Tensor) -> str | None:
         """The model's name for a device tensor: its own, or that of the real tensor that was quantized."""
         for name in (tensor.name, tensor.name.removesuffix(QUANTIZED)):
@@ -166,13 +227,15 @@ class Parts:
         return self._types
 
     def _feed(self, name: str, values: dict[int, NDArray[Any]]) -> NDArray[Any]:
-        from onnx import helper
-
         tensor = self._model.tensors[self._numbers[name]]
         value = self._value(name, values)
         assert value is not None
-        dtype: np.dtype[Any] = helper.tensor_dtype_to_np_dtype(self._element_types()[name])
-        return to_onnx(value, tensor, dtype)
+        return to_onnx(value, tensor, self._dtype(name))
+
+    def _dtype(self, name: str) -> np.dtype[Any]:
+        from onnx import helper
+
+        return helper.tensor_dtype_to_np_dtype(self._element_types()[name])
 
 
 def _quantize(part: ModelProto, name: str, tensor: Tensor) -> str:

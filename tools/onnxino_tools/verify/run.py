@@ -10,6 +10,7 @@ from onnxino_tools.verify.compare import (
     VerifyReport,
     as_steps,
     compare_operators,
+    different,
     first_difference,
     float_difference,
 )
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from onnx import ModelProto
 
     from onnxino import InferenceSession
-    from onnxino.schema.model import Model
+    from onnxino.schema.model import Model, Port
 
 BATCH = 16  # inputs that the NumPy kernels compute at once
 Feeds = dict[str, "NDArray[Any]"]
@@ -42,7 +43,7 @@ def random_feeds(model: Model, count: int, seed: int = 0) -> Feeds:
     generator = np.random.default_rng(seed)
     feeds: Feeds = {}
     for port in model.inputs:
-        shape = (count * abs(int(port.shape[0])), *(abs(int(d)) for d in port.shape[1:]))
+        shape = (count * rows(port), *(abs(int(d)) for d in port.shape[1:]))
         if port.type == ElementType.Float32:
             tensor = model.tensors[port.tensor]
             if tensor.type == ElementType.Float32:
@@ -56,6 +57,31 @@ def random_feeds(model: Model, count: int, seed: int = 0) -> Feeds:
             info = np.iinfo(dtype)
             feeds[port.name] = generator.integers(info.min, info.max, shape, dtype, endpoint=True)
     return feeds
+
+
+def rows(port: Port) -> int:
+    """How many of an input's first dimension the model takes at once: 1 where that is a free batch."""
+    return max(1, int(port.shape[0])) if len(port.shape) else 1
+
+
+def samples(model: Model, feeds: Feeds) -> list[Feeds]:
+    """What is given to the model at once, one after the other; arrays beyond the last whole one are left out.
+
+    Raises InputError where the inputs hold different numbers of them, or none.
+    """
+    sizes = {port.name: rows(port) for port in model.inputs}
+    found = {name: len(array) // sizes.get(name, 1) for name, array in feeds.items()}
+    if len(set(found.values())) != 1:
+        raise InputError(f"the inputs have different numbers of samples: {found}")
+    count = next(iter(found.values()))
+    if count == 0:
+        name, size = max(sizes.items(), key=lambda one: one[1])
+        message = f"{len(feeds[name])} inputs are given, the model takes {size} at once"
+        raise InputError(message, f"give {size} or more, for example with --random 1")
+    return [
+        {name: array[i * sizes.get(name, 1) : (i + 1) * sizes.get(name, 1)] for name, array in feeds.items()}
+        for i in range(count)
+    ]
 
 
 def verify(
@@ -73,38 +99,30 @@ def verify(
     operator. `progress(what, done, total)` is called while it runs. Returns the report, and all outputs by
     'BACKEND/OUTPUT' ('onnxruntime/...' for the oracle's). Raises OnnxinoError.
     """
-    import numpy as np
 
     from onnxino import InferenceSession, load_model
 
     model = load_model(oxm)
     oracle = Oracle(proto)
-    batch = abs(int(model.inputs[0].shape[0]))
-    count = _count(feeds) // batch
-    if count == 0:
-        message = f"{_count(feeds)} inputs are given, the model takes {batch} at once"
-        raise InputError(message, f"give {batch} or more, for example with --random 1")
-    feeds = {name: array[: count * batch] for name, array in feeds.items()}
-    single = _chunks(feeds, batch)
+    single = samples(model, feeds)
+    count = len(single)
     note = progress or _silent
 
     theirs: list[list[NDArray[Any]]] = []
     for i, feed in enumerate(single):
         theirs.append(oracle.run(feed))
         note("onnxruntime", i + 1, count)
-    expected = [np.concatenate([run[k] for run in theirs]) for k in range(len(oracle.output_names))]
+    expected = [_whole([run[k] for run in theirs]) for k in range(len(oracle.output_names))]
     saved: dict[str, NDArray[Any]] = {
         f"onnxruntime/{name}": array for name, array in zip(oracle.output_names, expected, strict=True)
     }
 
     report = VerifyReport(count, oracle.precision, oracle.float_operators())
     with InferenceSession(oxm, backend="numpy") as reference:
-        outputs = _run(
-            reference, oracle.output_names, _chunks(feeds, BATCH if batch == 1 else batch), "reference", note
-        )
+        free = all(rows(port) == 1 for port in model.inputs)
+        outputs = _run(reference, oracle.output_names, _grouped(single) if free else single, "reference", note)
         if operators:
-            batches = _batches(reference, oracle, single, note)
-            report.operators, report.not_located = compare_operators(model, oracle, batches)
+            compare_operators(report, reference, oracle, _batches(reference, oracle, single, note))
         for name in backends:
             with InferenceSession(oxm, backend=name) as session:
                 results = outputs if name == "numpy" else _run(session, oracle.output_names, single, name, note)
@@ -118,7 +136,7 @@ def verify(
 def _batches(
     reference: InferenceSession, oracle: Oracle, single: list[Feeds], note: Callable[[str, int, int], None]
 ) -> Iterator[tuple[list[NDArray[Any]], list[dict[str, NDArray[Any]]]]]:
-    """Device inputs and every tensor inside ONNX Runtime, of BATCH inputs at a time: of all they would not fit."""
+    """Device inputs, and the graph's with every tensor inside ONNX Runtime, BATCH at a time: all would not fit."""
     import numpy as np
 
     for i in range(0, len(single), BATCH):
@@ -126,25 +144,28 @@ def _batches(
         inputs = [reference.to_device(feed) for feed in chunk]
         yield (
             [np.concatenate([one[k] for one in inputs]) for k in range(len(inputs[0]))],
-            [oracle.run_inside(feed) for feed in chunk],
+            [feed | oracle.run_inside(feed) for feed in chunk],
         )
         note("operators", i + len(chunk), len(single))
 
 
-def _chunks(feeds: Feeds, size: int) -> list[Feeds]:
-    """The samples in groups of `size`, which fit into memory."""
-    return [{name: array[i : i + size] for name, array in feeds.items()} for i in range(0, _count(feeds), size)]
+def _grouped(single: list[Feeds]) -> list[Feeds]:
+    """The samples in groups of BATCH, which fit into memory."""
+    import numpy as np
+
+    groups = [single[i : i + BATCH] for i in range(0, len(single), BATCH)]
+    return [{name: np.concatenate([feed[name] for feed in group]) for name in group[0]} for group in groups]
+
+
+def _whole(parts: list[NDArray[Any]]) -> NDArray[Any]:
+    """The results of all runs as one array, along the first dimension."""
+    import numpy as np
+
+    return np.concatenate([np.atleast_1d(part) for part in parts])
 
 
 def _silent(what: str, done: int, total: int) -> None:
     """No progress is shown."""
-
-
-def _count(feeds: Feeds) -> int:
-    counts = {name: len(array) for name, array in feeds.items()}
-    if len(set(counts.values())) != 1:
-        raise InputError(f"the inputs have different numbers of samples: {counts}")
-    return next(iter(counts.values()))
 
 
 def _run(
@@ -154,13 +175,11 @@ def _run(
     label: str,
     note: Callable[[str, int, int], None],
 ) -> list[NDArray[Any]]:
-    import numpy as np
-
     runs: list[list[NDArray[Any]]] = []
     for i, feed in enumerate(single):
         runs.append(session.run(names, feed))
         note(label, i + 1, len(single))
-    return [np.concatenate([run[k] for run in runs]) for k in range(len(names))]
+    return [_whole([run[k] for run in runs]) for k in range(len(names))]
 
 
 def _compare(
@@ -178,18 +197,17 @@ def _compare(
     report = BackendReport()
     for name, ours, theirs, own in zip(names, results, expected, reference, strict=True):
         tensor = ports[name]
+        report.reference_different += int(different(ours, own).sum())
         if tensor.type == ElementType.Float32:
             difference, _ = float_difference(ours, theirs)
             report.floats_compared += int(difference.size)
             report.largest = max(report.largest, float(difference.max(initial=0)))
-            report.reference_different += int((~((ours == own) | (np.isnan(ours) & np.isnan(own)))).sum())
             continue
-        ours_q, theirs_q, own_q = (as_steps(v, tensor.scale, tensor.zero_point) for v in (ours, theirs, own))
+        ours_q, theirs_q = (as_steps(v, tensor.scale, tensor.zero_point) for v in (ours, theirs))
         difference = np.abs(ours_q - theirs_q)
         report.bytes_compared += int(difference.size)
         report.bytes_different += int(np.count_nonzero(difference))
         report.steps = max(report.steps, int(difference.max(initial=0)))
-        report.reference_different += int(np.count_nonzero(ours_q != own_q))
     return report
 
 
@@ -202,13 +220,10 @@ def _blame(
     results: list[NDArray[Any]],
 ) -> str | None:
     """The first operator that differs between a backend and the reference, on the first input where outputs do."""
-    import numpy as np
-
     for i, feed in enumerate(single):
-        if any(
-            not np.array_equal(a[i], b[i], equal_nan=a.dtype.kind == "f")
-            for a, b in zip(expected, results, strict=True)
-        ):
+        count = len(single)
+        pairs = [(a.reshape(count, -1)[i], b.reshape(count, -1)[i]) for a, b in zip(expected, results, strict=True)]
+        if any(different(*pair).any() for pair in pairs):
             first, second = (s.backend.run_all(s.to_device(feed)) for s in (reference, session))
             return first_difference(model, first, second)
     return None
