@@ -7,6 +7,9 @@ import json
 import os
 import subprocess
 import sys
+import time
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -122,3 +125,95 @@ def test_flashed_over_usb_and_used_over_both_lines(
     assert kept[: len(image)] == image
     assert kept[0x30000:].startswith(digits.read_bytes())
     assert over_usb["accuracy"] == over_uart["accuracy"] == 1.0
+
+
+def _crashing() -> bytes:
+    """An application that jumps nowhere at once."""
+    import struct
+
+    code = b"\x00\x20\x00\x47"  # movs r0, #0; bx r0: to the ARM state, which there is none of
+    return struct.pack("<II", 0x20040000, 0x10101) + bytes(0xF8) + code + bytes(2000)
+
+
+def _looping() -> bytes:
+    """One without a USB port."""
+    import struct
+
+    return struct.pack("<II", 0x20040000, 0x10101) + bytes(0xF8) + b"\xfe\xe7" + bytes(2000)
+
+
+@contextmanager
+def _commanded(tmp_path: Path, *options: str) -> Generator[tuple[Callable[[str], None], Callable[[str], str]]]:
+    """An emulator that takes commands: (say one, wait for a line that holds a text)."""
+    log = tmp_path / "commanded.log"
+    argv = [sys.executable, "-P", "-m", "onnxino_tools.main", "emulate", "--commands", "--until-stdin-closes", *options]
+    with log.open("wb") as file, subprocess.Popen(argv, stdin=subprocess.PIPE, stderr=file) as process:
+        assert process.stdin is not None
+        stdin = process.stdin
+
+        def do(command: str) -> None:
+            stdin.write(f"{command}\n".encode())
+            stdin.flush()
+
+        def wait_for(text: str) -> str:
+            end = time.monotonic() + 30
+            while time.monotonic() < end:
+                for line in log.read_text("utf-8").splitlines():
+                    if text in line:
+                        return line
+                assert process.poll() is None, log.read_text("utf-8")
+                time.sleep(0.05)
+            raise AssertionError(f"'{text}' is not in\n{log.read_text('utf-8')}")
+
+        yield do, wait_for
+        stdin.close()
+        assert process.wait(10) == 0, log.read_text("utf-8")
+
+
+@pytest.mark.skipif(not hasattr(os, "openpty"), reason="this system has no ptys")
+def test_commands(onnxino: Command, tmp_path: Path) -> None:
+    from onnxino_tools.build import firmware_image
+
+    image = tmp_path / "image.bin"
+    image.write_bytes(firmware_image())
+    with _commanded(tmp_path, "--bootloader", "bl2", "--usb", "--image", str(image)) as (do, wait_for):
+        port = wait_for("is running; its serial port is ").split("port is ")[1].split(" (Ctrl-C")[0]
+        assert wait_for("commands: ") == "commands: reset, double-tap, unplug, plug"
+        do("sing")
+        wait_for("there is no command 'sing'; known are reset, double-tap, unplug, plug")
+        do("unplug")
+        wait_for("unplug: done")
+        do("reset")
+        wait_for("reset: the board has no power; plug comes first")
+        do("plug")
+        wait_for("plug: done")
+        do("double-tap")
+        wait_for("double-tap: done")
+        code, _, err = onnxino("flash", "--port", port, "--json")
+        assert code == 0, err
+        do("reset")
+        wait_for("reset: done")
+
+
+@pytest.mark.parametrize(
+    ("image", "message"), [(_crashing, "the application crashed"), (_looping, "the application shows no USB port")]
+)
+@pytest.mark.skipif(not hasattr(os, "openpty"), reason="this system has no ptys")
+def test_an_application_that_crashes_can_be_replaced(
+    onnxino: Command, tmp_path: Path, image: Callable[[], bytes], message: str
+) -> None:
+    file = tmp_path / "image.bin"
+    file.write_bytes(image())
+    with _commanded(tmp_path, "--bootloader", "bl1", "--usb", "--image", str(file)) as (do, wait_for):
+        assert "the board can be flashed after a double-tap" in wait_for(message)
+        do("double-tap")
+        port = wait_for("is running; its serial port is ").split("port is ")[1].split(" (Ctrl-C")[0]
+        code, _, err = onnxino("flash", "--port", port, "--json")
+        assert code == 0, err
+
+
+def test_a_double_tap_without_a_bootloader(tmp_path: Path) -> None:
+    with _commanded(tmp_path, "--tcp") as (do, wait_for):
+        wait_for("commands: ")
+        do("double-tap")
+        wait_for("there is no bootloader that a double-tap could start: --bootloader bl1 or bl2")

@@ -2,7 +2,8 @@
 
 Other programs use it like the real board, for example: onnxino serial-eval --port PORT ... It runs until Ctrl-C. Flash
 keeps what is loaded as long as the emulator runs, and longer with --state. With --bootloader the board boots as the
-real one does and can be flashed over its USB port (onnxino flash); without --image its flash is empty at first.
+real one does and can be flashed over its USB port (onnxino flash); without --image its flash is empty at first. Type reset, double-tap, unplug or plug to do that to
+it.
 """
 
 from __future__ import annotations
@@ -45,6 +46,11 @@ def add_arguments(parser: arguments.Parser) -> None:
     )
     parser.add_argument("--baud-pacing", action="store_true", help="bytes take the time that they take on the wire")
     parser.add_argument("--until-stdin-closes", action="store_true", help="end when stdin does: for parent programs")
+    parser.add_argument(
+        "--commands",
+        action="store_true",
+        help="take commands from stdin, one a line: reset, double-tap, unplug, plug (a terminal is asked anyway)",
+    )
     arguments.add_json(parser)
 
 
@@ -88,8 +94,6 @@ def run(args: Namespace) -> int:
         model = read_model(args.model)
 
     def ready(port: str) -> None:
-        if args.until_stdin_closes:  # now, not before: from here on SIGTERM ends the emulator in good order
-            _end_with_stdin()
         if args.json:
             ui.out_json({"port": port})
 
@@ -109,8 +113,19 @@ def run(args: Namespace) -> int:
         elf=elf,
         say=ui.talk,
         ready=ready,
+        commands=args.commands or (not args.until_stdin_closes and _is_terminal()),
+        end_with_stdin=args.until_stdin_closes,
     )
     return 0
+
+
+def _is_terminal() -> bool:
+    import sys
+
+    try:
+        return sys.stdin is not None and sys.stdin.isatty()
+    except ValueError:  # closed
+        return False
 
 
 def _read(path: str) -> bytes:
@@ -125,18 +140,3 @@ def _read(path: str) -> bytes:
     except BuildError as e:
         raise InputError(f"'{path}' is no firmware image: {e.message}", hint) from e
     return image
-
-
-def _end_with_stdin() -> None:
-    """Ends this process when stdin is closed, so that a parent that is killed leaves no emulator behind."""
-    import os
-    import signal
-    import sys
-    import threading
-
-    def wait() -> None:
-        while sys.stdin.buffer.read(4096):
-            pass
-        os.kill(os.getpid(), signal.SIGTERM)
-
-    threading.Thread(target=wait, daemon=True).start()

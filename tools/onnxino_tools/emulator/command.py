@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
 from onnxino.boards import NANO33BLE, Board
 from onnxino.errors import InputError
+from onnxino_tools.emulator.console import COMMANDS, Console, read_commands
 from onnxino_tools.emulator.link_faults import LinkFaults
 from onnxino_tools.emulator.machine import Machine
 from onnxino_tools.emulator.serve import serve
@@ -29,6 +31,8 @@ def emulate(
     elf: bytes = b"",
     say: Callable[[str], None] = print,
     ready: Callable[[str], None] = lambda name: None,
+    commands: bool = False,
+    end_with_stdin: bool = False,
 ) -> None:
     """Runs the board until SIGINT or SIGTERM. `say` gets the lines for the user (stderr), `ready` the port's name.
 
@@ -57,12 +61,18 @@ def emulate(
     for line in notes(machine):
         say(line)
 
+    console, stop = Console(machine, say), threading.Event()
+    if commands or end_with_stdin:
+        read_commands(console if commands else None, stop.set if end_with_stdin else None)
+
     def announce(name: str) -> None:
         ready(name)
         say(f"{board.title} is running; its serial port is {name} (Ctrl-C ends it)")
+        if commands:
+            say(f"commands: {', '.join(COMMANDS)}")
 
     try:
-        serve(machine, tcp=tcp, port_file=port_file, ready=announce)
+        serve(machine, tcp=tcp, port_file=port_file, ready=announce, owner=console, stop=stop)
     finally:
         machine.close()
         for text in _last_words(machine, faults):

@@ -99,6 +99,18 @@ class FlashState:
             raise InputError(f"the state file '{self.path}' has {self._file.tell()} bytes, not {size}", _OTHER)
 
 
+def bootloader_of(path: Path) -> str | None:
+    """"bl1", "bl2" or "" by the header of a state file; None where there is no file yet, or it is none of that kind."""
+    try:
+        with path.open("rb") as file:
+            header = file.read(_HEADER.size)
+    except OSError:
+        return None
+    if len(header) < _HEADER.size or not header.startswith(_MAGIC):
+        return None
+    return _text(_HEADER.unpack(header)[-1])
+
+
 def board_flash(memory: Memory, cells: FlashCells, generation: Generation | None, new: bool) -> None:
     """Puts the bootloader where it is on the board, or, where the flash is not `new`, looks whether it is still there.
 
