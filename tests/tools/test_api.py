@@ -24,6 +24,7 @@ def test_evaluate(tiny: Path, tiny_data: Path, capfd: pytest.CaptureFixture[str]
         progress=lambda done, total: steps.append((done, total)),
     )
     assert result.ok
+    assert repr(result) == "Evaluation(model='tiny', images=6 of 6, correct=6, bytes_different=0, ok=True)"
     assert (result.images, result.correct, result.layers_compared, result.repeats) == (6, 6, 3, 6)
     assert steps == [(i + 1, 6) for i in range(6)]
     assert capfd.readouterr() == ("", "")
@@ -44,6 +45,12 @@ def test_flash(tiny: Path, capfd: pytest.CaptureFixture[str]) -> None:
     assert result.hello is not None
     assert result.hello.model_name == "tiny"
     assert list(dict.fromkeys(steps)) == ["connect", "compare", "write", "verify", "start"]
+    assert capfd.readouterr() == ("", "")
+
+
+def test_flash_the_emulator_by_its_name(tiny: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    result = flash(None, tiny, port="emulator")
+    assert (result.image, result.model, result.port) == ("written", "written", "emulator")
     assert capfd.readouterr() == ("", "")
 
 

@@ -138,6 +138,7 @@ def test_the_command(onnxino: Command, tiny: Path, tmp_path: Path) -> None:
     [
         (["a", "b", "c"], 2, "3 files were given"),
         (["--state", "x"], 2, "--state is for --port emulator"),
+        (["--bootloader", "bl1", "--port", "COM7"], 2, "--bootloader is for --port emulator"),
         (["nothing.bin"], 1, "'nothing.bin' cannot be read"),
         ([__file__], 1, "is no image for this board"),
         (["--method", "magic"], 2, "invalid choice"),

@@ -65,18 +65,14 @@ def only_board(boards: list[ConnectedBoard]) -> ConnectedBoard:
     return boards[0]
 
 
-def not_found_hint() -> str:
-    """What to do where no board is found."""
+def not_found_hint(without: str = "--port emulator") -> str:
+    """What to do where no board is found. without: what helps where there is none."""
     text = (
         f"plug it in with a cable that carries data. If its LED is on and it is not found: {DOUBLE_TAP}, then try again"
     )
     if os.name == "posix" and os.uname().sysname == "Linux":
-        text += (
-            ". onnxino boards --udev-rule shows the rule that gives everybody access. Without a board: --port emulator"
-        )
-    else:
-        text += ". Without a board: --port emulator"
-    return text
+        text += ". onnxino boards --udev-rule shows the rule that gives everybody access"
+    return f"{text}. Without a board: {without}"
 
 
 def _board(port: Any) -> ConnectedBoard:

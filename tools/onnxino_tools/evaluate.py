@@ -53,7 +53,7 @@ class Inference:
         return sum(a != b for a, b in zip(self.output, self.reference, strict=True))
 
 
-@dataclass
+@dataclass(repr=False)
 class Evaluation:
     """What came back from the device, image by image; `done` may end before `total` when the run was cut short."""
 
@@ -74,6 +74,14 @@ class Evaluation:
     first_different: str | None = None  # the first operator whose output differs
     profile: list[int] | None = None  # CPU cycles of each operator, of one image
     layers: list[str] = field(default_factory=list[str])  # operators of `profile`
+
+    def __repr__(self) -> str:
+        """Short: the images are many."""
+        correct = "" if self.correct is None else f", correct={self.correct}"
+        return (
+            f"Evaluation(model={self.model!r}, images={self.images} of {self.total}{correct}, "
+            f"bytes_different={self.bytes_different}, ok={self.ok})"
+        )
 
     def count(self, connection: Connection) -> None:
         """Takes over what happened on the line."""

@@ -6,6 +6,7 @@ import contextlib
 import errno
 import os
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from onnxino.errors import LinkError
@@ -149,9 +150,17 @@ def opening_error(port: str, error: BaseException) -> LinkError:
     text = str(error)
     code = getattr(error, "errno", None)
     lower = text.lower()
+    if port.startswith("rfc2217://") and "does not seem to support rfc2217" in lower:
+        return LinkError(
+            f"{port} is in use by another program, or it is no RFC 2217 server: it takes the connection and does not "
+            "answer",
+            "close the other program that has it open",
+        )
     if "://" in port:
         hint = "is the emulator running there (onnxino emulate --tcp)?"
         return PortMissingError(f"cannot connect to {port}: {text}", hint)
+    if "inappropriate ioctl" in lower or code in (errno.ENOTTY, errno.EISDIR) or Path(port).is_file():
+        return LinkError(f"{port} is no serial port", _ports_hint())
     if code == errno.ENOENT or "filenotfounderror" in lower:
         return PortMissingError(f"there is no serial port {port}", _ports_hint())
     # On Windows a busy port answers with "access denied".
@@ -179,5 +188,5 @@ def _ports_hint() -> str:
     except (OSError, ImportError):
         found = []
     if not found:
-        return "no serial ports were found; without a board, use the emulator: --port emulator"
+        return "no serial ports were found; without a board, give emulator in the place of the port"
     return "found: " + ", ".join(f"{name} ({description})" for name, description in found)

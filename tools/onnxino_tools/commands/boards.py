@@ -47,5 +47,5 @@ def run(args: Namespace) -> int:
         ui.out(line)
     if not boards:
         ui.talk("no board is connected")
-        ui.talk(f"hint: {not_found_hint()}")
+        ui.talk(f"hint: {not_found_hint('onnxino demo, or any command with --port emulator')}")
     return 0

@@ -4,12 +4,15 @@ FILE is a firmware image (.bin), a model (.oxm, or .onnx to convert on the fly),
 firmware that came with Onnxino is written. With a model alone, the firmware stays where it runs the model.
 
 The board's own bootloader does the writing; nothing else is needed. Only pages that differ are written, each is
-verified, and at the end the firmware says what it is. An interrupted call does no harm: call it again.
+verified by checksums, and at the end the firmware says the CRC-32 of what it has; an image that is not Onnxino's
+says nothing, so all of it is written. An interrupted call does no harm: call it again.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
+from collections.abc import Generator
 from typing import TYPE_CHECKING
 
 from onnxino_tools import arguments, ui
@@ -45,11 +48,13 @@ def add_arguments(parser: arguments.Parser) -> None:
         "--verify",
         action=argparse.BooleanOptionalAction,
         default=True,
-        help="read everything once more at the end (default; each page is verified anyhow)",
+        help="look at the checksums of all pages once more at the end (default; each is looked at once anyhow)",
     )
     parser.add_argument("--state", metavar="FILE", help="with --port emulator: the file that is its flash")
     parser.add_argument(
-        "--bootloader", choices=["bl1", "bl2"], default="bl2", help="with --port emulator: which bootloader it has"
+        "--bootloader",
+        choices=["bl1", "bl2"],
+        help="with --port emulator: which bootloader it has (default: that of --state's file, or bl2)",
     )
     arguments.add_json(parser)
 
@@ -61,10 +66,11 @@ def run(args: Namespace) -> int:
 
     if len(args.files) > 2:
         raise arguments.UsageError(f"{len(args.files)} files were given", "one image and one model at most")
-    if args.state is not None and args.port != "emulator":
-        raise arguments.UsageError("--state is for --port emulator", "onnxino flash --help")
+    for option in ("state", "bootloader"):
+        if getattr(args, option) is not None and args.port != "emulator":
+            raise arguments.UsageError(f"--{option} is for --port emulator", "onnxino flash --help")
     image, model = sort_files(args.files)
-    with Interrupt() as interrupt, _ShownProgress() as shown:
+    with Interrupt() as interrupt, _ShownProgress() as shown, _told_when_interrupted(shown):
 
         def progress(step: str, done: int, total: int) -> None:
             interrupt.check()
@@ -87,6 +93,10 @@ def run(args: Namespace) -> int:
                 result = write(None, ports)
         else:
             result = write(args.port, None)
+    for warning in result.warnings:
+        ui.note(warning)
+    if args.port == "emulator" and args.state is None:
+        ui.note("this emulated board is gone now; one that stays: onnxino flash --port emulator --state board.flash")
     if args.json:
         ui.out_json(result.as_json())
     else:
@@ -95,24 +105,39 @@ def run(args: Namespace) -> int:
     return 0
 
 
+@contextlib.contextmanager
+def _told_when_interrupted(shown: _ShownProgress) -> Generator[None]:
+    """Says in which state Ctrl-C leaves the board."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        shown.end()
+        if shown.writing:
+            ui.note("nothing is lost: the board waits in its bootloader, and the same command finishes")
+        raise
+
+
 class _ShownProgress:
-    """A bar for each step; where there is no terminal, a line when a step begins."""
+    """A bar for each step; where there is no terminal, a line when a step begins. `writing`: through the bootloader."""
 
     def __init__(self) -> None:
-        self._step = ""
+        self.writing = False
+        self._step: str = ""
         self._bar: ui.Progress | None = None
 
     def __call__(self, step: str, done: int, total: int) -> None:
         if step != self._step:
-            self._end()
+            self.end()
             self._step = step
+            self.writing = step in ("compare", "write", "verify")
             self._bar = ui.Progress(total, "bytes" if step == "load" else "pages", _STEPS[step])
             if not self._bar.active or total == 1:
                 ui.talk(_STEPS[step] + (f" {ui.counted(total, 'page')}" if total > 1 and step != "load" else ""))
         if self._bar is not None and total > 1:
             self._bar.update(done)
 
-    def _end(self) -> None:
+    def end(self) -> None:
+        """Removes the bar."""
         if self._bar is not None:
             self._bar.close()
 
@@ -120,7 +145,7 @@ class _ShownProgress:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._end()
+        self.end()
 
 
 def report(result: FlashResult) -> list[str]:
@@ -140,7 +165,7 @@ def report(result: FlashResult) -> list[str]:
         rows.append(("model", result.model))
     if result.method != "application":
         verified = f", {result.pages_verified} verified" if result.pages_verified else ""
-        rows.append(("pages", f"{result.pages_written} of {result.pages_compared} written{verified}"))
+        rows.append(("pages", f"{result.pages_written} of {result.pages} written{verified}"))
     if result.resumed:
         rows.append(("resumed", f"{ui.counted(result.resumed, 'time')}, after the board had disappeared"))
     rows.append(("time", f"{result.seconds:.1f} s"))

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from onnxino.boards import NANO33BLE
 from onnxino.errors import InputError
+from onnxino_tools.flasher.explain import known
 from onnxino_tools.flasher.sam_ba import REGION
 from onnxino_tools.image_mark import FORMAT, image_crc, read_mark
 
@@ -35,14 +36,15 @@ def read_content(image: Source | None, model: Source | None) -> Content:
     A model may be an .onnx file: it is converted. Raises InputError, ModelError, ConvertError.
     """
     image_bytes = None if image is None else read_image(image)
-    model_bytes = None if model is None else read_model(model)
+    notes: list[str] = []
+    model_bytes = None if model is None else read_model(model, notes)
     if image_bytes is not None and model_bytes is not None and len(image_bytes) > NANO33BLE.image_size:
         raise InputError(
             f"the image {_name(image)} of {len(image_bytes):,} bytes reaches into the model's place, "
             f"which begins after {NANO33BLE.image_size:,}",
             "flash an image of Onnxino together with a model",
         )
-    return Content(image_bytes, model_bytes, _name(image), _name(model))
+    return Content(image_bytes, model_bytes, _name(image), _name(model), notes)
 
 
 def sort_files(files: Sequence[str]) -> tuple[str | None, str | None]:
@@ -56,8 +58,8 @@ def sort_files(files: Sequence[str]) -> tuple[str | None, str | None]:
     return found.get("image"), found.get("model")
 
 
-def read_model(source: Source) -> bytes:
-    """The bytes of an .oxm file, verified; an .onnx file is converted."""
+def read_model(source: Source, notes: list[str]) -> bytes:
+    """The bytes of an .oxm file, verified; an .onnx file is converted. notes: takes what is worth knowing of it."""
     from onnxino.model import parse_model
 
     if isinstance(source, bytes):
@@ -65,24 +67,24 @@ def read_model(source: Source) -> bytes:
         return source
     data = _bytes_of(source)
     if data[:4] != b"OXM\x1a" and not os.fspath(source).endswith(".onnx"):
-        raise InputError(f"{_name(source)} is no model", "onnxino convert model.onnx makes a model file (.oxm)")
+        what = known(data, Path(source)) or ("", "onnxino convert model.onnx makes a model file (.oxm)")
+        raise InputError(f"{_name(source)} is {what[0] + ', ' if what[0] else ''}no model", what[1])
     from onnxino_tools import models
 
-    return models.read_model(os.fspath(source))
+    return models.read_model(os.fspath(source), notes=notes)
 
 
 def read_image(source: Source) -> bytes:
     """The bytes of a flat image that the bootloader would start. Raises InputError."""
     data = source if isinstance(source, bytes) else _bytes_of(source)
-    check_image(data, _name(source))
+    check_image(data, _name(source), None if isinstance(source, bytes) else Path(source))
     return data
 
 
-def check_image(data: bytes, name: str = "it") -> None:
-    """Raises InputError for what is no image for this board, with what it is instead."""
-    if other := _known(data):
-        what, hint = other
-        raise InputError(f"{name} is {what}, no image to flash", hint)
+def check_image(data: bytes, name: str = "it", path: Path | None = None) -> None:
+    """Raises InputError for what is no image for this board, with what it is instead. path: where it was read."""
+    if other := known(data, path):
+        raise InputError(f"{name} is {other[0]}, no image to flash", other[1])
     if not data:
         raise InputError(f"{name} is empty", _IMAGE_HINT)
     if len(data) > REGION:
@@ -123,23 +125,6 @@ def _check_mark(data: bytes, name: str) -> None:
         )
 
 
-def _known(data: bytes) -> tuple[str, str] | None:
-    """What other kind of file it is, and what to do about it."""
-    if data[:4] == b"\x7fELF":
-        return "an ELF file", "flash the .bin beside it; onnxino build and the Arduino IDE write both"
-    if data[:4] == b"OXM\x1a":
-        return "a model (.oxm)", "give it as the model: onnxino flash MODEL.oxm"
-    if data[:4] == b"UF2\n":
-        return "a UF2 file", "this board's bootloader takes flat images (.bin)"
-    if data[:1] == b":" and data[1:9].isalnum():
-        return "an Intel HEX file", "make it flat: arm-none-eabi-objcopy -I ihex -O binary FILE.hex FILE.bin"
-    if data[:4] == b"PK\x03\x04":
-        return "a ZIP archive", "unpack it, and flash the .bin inside"
-    if data[:1] == b"\x08" and b"onnx" in data[:4096].lower():
-        return "an ONNX model", "give it as the model: onnxino flash MODEL.onnx"
-    return None
-
-
 def _is_model(path: Path, data: bytes) -> bool:
     return data[:4] == b"OXM\x1a" or path.suffix in (".oxm", ".onnx")
 
@@ -147,6 +132,10 @@ def _is_model(path: Path, data: bytes) -> bool:
 def _bytes_of(source: str | os.PathLike[str] | bytes) -> bytes:
     if isinstance(source, bytes):
         return source
+    if Path(source).is_dir():
+        raise InputError(
+            f"{_name(source)} is a folder", "give a file: a firmware image (.bin) or a model (.oxm or .onnx)"
+        )
     try:
         return Path(source).read_bytes()
     except OSError as error:

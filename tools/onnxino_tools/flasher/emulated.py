@@ -23,13 +23,18 @@ _IDLE_STEP = 64_000  # cycles (1 ms) that pass at a time while the board waits
 class EmulatedPorts:
     """See Ports. All time is emulated. A context manager.
 
-    state: the file that is the board's flash; None: a new board whose flash is gone afterwards. Raises InputError.
+    bootloader: "bl1" or "bl2"; None: that of the state file, "bl2" for a new one. state: the file that is the board's
+    flash; None: a new board whose flash is gone afterwards. Raises InputError.
     """
 
-    def __init__(self, bootloader: str = "bl2", state: Path | None = None, machine: Machine | None = None) -> None:
+    def __init__(
+        self, bootloader: str | None = None, state: Path | None = None, machine: Machine | None = None
+    ) -> None:
         if machine is None:
             from onnxino_tools.emulator import Machine
+            from onnxino_tools.emulator.state import bootloader_of
 
+            bootloader = bootloader or (bootloader_of(state) if state is not None else None) or "bl2"
             machine = Machine(bootloader=bootloader, usb=True, flash_state=state, faults="deliver")
         if machine.usb is None:
             raise LinkError("this emulated board is not plugged into USB")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import time
-import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -13,11 +12,11 @@ from onnxino_tools import ui
 from onnxino_tools.flasher import plan
 from onnxino_tools.flasher.content import Content, Source, read_content
 from onnxino_tools.flasher.ports import Ports, SystemPorts
+from onnxino_tools.flasher.proof import DiffersError, check_image_runs, check_model_runs, is_onnxino, too_old
 from onnxino_tools.flasher.sam_ba import PAGE, BootloaderError, SamBa
 from onnxino_tools.flasher.target import WAIT, Target
-from onnxino_tools.image_mark import read_mark
 from onnxino_tools.link import DeviceError, DeviceLink
-from onnxino_tools.protocol import Hello, Status, Transport
+from onnxino_tools.protocol import Hello, Transport
 
 METHODS = ("bootloader", "pyocd")
 Progress = Callable[[str, int, int], None]
@@ -26,7 +25,6 @@ protocol). Units are pages, or bytes for load; connect and start have 1."""
 
 RESUMES = 5  # times that a board may disappear while it is written
 REWRITES = 3  # times that a page may be found wrong after it was written
-_OLD_FORMAT, _NO_KERNEL = -5, -12  # onnx_status: the firmware is too old for the model
 
 
 @dataclass
@@ -174,7 +172,7 @@ class Flasher:
         boot = self._write_all(target, boot)
         try:
             self._finish(target, boot)
-        except _DiffersError:
+        except DiffersError:
             # Pages that differ, and have the same CRC-16 nevertheless: none is believed any more.
             self._everything = True
             boot = self._write_all(target, target.start_bootloader())
@@ -205,7 +203,7 @@ class Flasher:
         """Whether the firmware that answers is this image already, by the CRC-32 that it makes of its flash now."""
         try:
             check_image_runs(link, hello, image)
-        except (DeviceError, _DiffersError):
+        except (DeviceError, DiffersError):
             return False
         self.result.image, self.result.image_sha256 = "unchanged", hashlib.sha256(image).hexdigest()
         return True
@@ -221,7 +219,7 @@ class Flasher:
                 result.model = "written"
             self._note(link, link.hello())
         except DeviceError as error:
-            if _too_old(error) and self.content.image is None:
+            if too_old(error) and self.content.image is None:
                 self.content = with_own_firmware(self.content)
                 return False
             raise
@@ -343,10 +341,6 @@ class Flasher:
         self.result.chip = hello.device_id
 
 
-class _DiffersError(LinkError):
-    """By the CRC-32 that the firmware tells, flash holds something else."""
-
-
 class _FlashWornError(BootloaderError):
     """Writing again does not help."""
 
@@ -358,45 +352,3 @@ def _holds(boot: SamBa, write: plan.Write) -> bool:
     middle = max(len(write.data) // 8 * 4, 4)
     parts = [part for part in ((0, middle), (middle, len(write.data))) if part[0] < part[1]]
     return all(boot.crc(write.offset + a, b - a) == crc16(write.data[a:b]) for a, b in parts)
-
-
-def is_onnxino(image: bytes) -> bool:
-    """Whether an image is a firmware of Onnxino, by its mark; a sketch is not."""
-    return read_mark(image) is not None
-
-
-def check_image_runs(link: DeviceLink, hello: Hello, image: bytes) -> None:
-    """Raises LinkError unless the firmware that answers is `image`, by its CRC-32 as built and over flash now."""
-    crc = zlib.crc32(image)
-    if (hello.image_size, hello.image_crc) != (len(image), crc) or link.image_crc(0, len(image)) != crc:
-        raise _DiffersError(
-            f"firmware {hello.firmware_version} answers, but is not the image that was written: CRC-32 "
-            f"0x{hello.image_crc:08x} of {hello.image_size:,} bytes instead of 0x{crc:08x} of {len(image):,}",
-            "flash it once more",
-        )
-
-
-def check_model_runs(link: DeviceLink, model: bytes) -> None:
-    """Raises LinkError unless the firmware has this model, by its CRC-32 over flash."""
-    if link.has_model(model):
-        return
-    text, hint = _wrong_model(link.hello()), "convert the model again with this version of Onnxino"
-    if link.model_crc(0, len(model)) != zlib.crc32(model):
-        raise _DiffersError(text, "flash it once more")
-    raise LinkError(text, hint)
-
-
-def _wrong_model(hello: Hello) -> str:
-    from onnxino_tools.inspect.board import MODEL_STATUS
-
-    status = MODEL_STATUS.get(hello.model_status, f"status {hello.model_status}")
-    if hello.model_valid:
-        return f"the board says that it holds another model: {hello.model_name}"
-    return f"the board does not take the model: {status}"
-
-
-def _too_old(error: DeviceError) -> bool:
-    """Whether a newer firmware may take what this one refuses."""
-    if error.status == Status.MODEL_REFUSED and len(error.payload) >= 4:
-        return int.from_bytes(error.payload[:4], "little", signed=True) in (_OLD_FORMAT, _NO_KERNEL)
-    return error.status in (Status.BAD_VERSION, Status.UNKNOWN_COMMAND)

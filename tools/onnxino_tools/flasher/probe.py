@@ -64,7 +64,7 @@ def flash_by_probe(content: Content, progress: Callable[[str, int, int], None]) 
             _compare(folder / f"read-{file}", address, data)
             result.pages_verified += -(-len(data) // PAGE)
         progress("verify", len(parts), len(parts))
-    result.pages_compared = result.pages_verified
+    result.pages = result.pages_verified
     if content.image is not None:
         result.image, result.image_sha256 = "written", hashlib.sha256(content.image).hexdigest()
     if content.model is not None:

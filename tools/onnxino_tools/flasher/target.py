@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from onnxino.errors import LinkError
-from onnxino_tools.boards import DOUBLE_TAP, ConnectedBoard, not_found_hint, only_board
+from onnxino_tools.boards import DOUBLE_TAP, ConnectedBoard, only_board
 from onnxino_tools.flasher.ports import Ports, same_port
 from onnxino_tools.flasher.sam_ba import SamBa
 from onnxino_tools.link import RETRIES, TIMEOUT, DeviceLink
@@ -23,6 +23,7 @@ _LOOK_UNKNOWN = 1.0  # the same where it is not sure that there is a board
 _FLUSH_AFTER = 3.0  # seconds until a port that may be no board's is believed to be a bootloader that waits for data
 _FOREIGN = 5.0  # seconds that a sketch may take until its USB port is there
 _HELLO_TIMEOUT = 0.3
+CABLE = "A cable that is loose, or too long, does this too"
 AGAIN = "if it was unplugged, plug it in; repeat the command, which goes on where it stopped"
 
 
@@ -181,7 +182,8 @@ class Target:
         missing = isinstance(error, PortMissingError) if not self.has_ids else self.where() is None
         if missing:
             return LinkError(
-                f"the board at {self.port} did not come back within {self.wait:g} s", f"{AGAIN}. {not_found_hint()}"
+                f"the board at {self.port} did not come back within {self.wait:g} s",
+                f"{AGAIN}; or {DOUBLE_TAP}. {CABLE}",
             )
         reason = f" ({error.message})" if error is not None else ""
         hint = f"{DOUBLE_TAP}, then try again"
