@@ -191,9 +191,22 @@ def test_another_chip_is_not_written() -> None:
 def test_a_checksum_in_another_frame_is_not_believed(change: Callable[[bytes], bytes]) -> None:
     board = FakeBoard(1)
     ports = MangledPorts(board, lambda data: change(data) if data[:1] == b"Z" else data)
-    with pytest.raises(LinkError, match="instead of a checksum"):
+    with pytest.raises(LinkError, match="does not answer with a checksum, but with"):
         flash(ports=ports)
     assert board.writes == []
+
+
+def test_a_damaged_checksum_is_asked_for_again() -> None:
+    board = FakeBoard(1)
+    count = [0]
+
+    def change(data: bytes) -> bytes:
+        count[0] += data[:1] == b"Z"
+        return b"[" + data[1:] if data[:1] == b"Z" and count[0] % 3 == 0 else data
+
+    result = flash(ports=MangledPorts(board, change))
+    assert (result.image, result.resumed) == ("written", 0)
+    assert result.retries > 5
 
 
 # ---------------------------------------------------------------------- foreign images

@@ -77,10 +77,13 @@ class SamBa:
         """CRC-16 (polynomial 0x1021, initial value 0) over `size` bytes from `offset` on; at most 4096."""
         _check(offset, size)
         command = b"Z%08X,%08X#" % (offset, size)
-        reply = self._ask(command, 12)
-        if found := _CHECKSUM.fullmatch(reply):
-            return int(found[1], 16)
-        raise BootloaderError(f"the bootloader answers {_printable(reply)} instead of a checksum")
+        for attempt in range(ATTEMPTS):
+            self.transport.write(command)
+            reply = self._read(12, self.timeout)
+            if found := _CHECKSUM.fullmatch(reply):
+                return int(found[1], 16)
+            self._again(attempt, f"answer with a checksum, but with {_printable(reply)}")
+        raise AssertionError("unreachable")
 
     def write(self, offset: int, data: bytes) -> None:
         """Erases the pages from `offset` on, if it begins one and `data` is whole pages, and writes `data` (words).
@@ -110,16 +113,6 @@ class SamBa:
         if found != reply:
             self.retries += 1
             raise BootloaderError(f"the bootloader did not {what}: it answers {_printable(found)}")
-
-    def _ask(self, command: bytes, size: int) -> bytes:
-        """The reply of `size` bytes to a command that may be repeated."""
-        for attempt in range(ATTEMPTS):
-            self.transport.write(command)
-            reply = self._read(size, self.timeout)
-            if len(reply) == size and reply.endswith(b"\n\r"):
-                return reply
-            self._again(attempt, "answer")
-        raise AssertionError("unreachable")
 
     def _again(self, attempt: int, what: str) -> None:
         self.retries += 1
