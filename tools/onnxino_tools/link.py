@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import struct
 import time
+import zlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from types import TracebackType
@@ -22,6 +23,7 @@ from onnxino_tools.protocol import (
     Frame,
     FrameError,
     Hello,
+    InferFlag,
     Measurement,
     Memory,
     Statistics,
@@ -31,6 +33,7 @@ from onnxino_tools.protocol import (
 from onnxino_tools.transport import Transport
 
 if TYPE_CHECKING:
+    from onnxino.camera import Frame as CameraFrame
     from onnxino_tools.pipeline import Job
 
 T = TypeVar("T")
@@ -73,6 +76,8 @@ _HINTS: dict[int, str] = {
     Status.UNKNOWN_COMMAND: "install the firmware that came with this version of Onnxino",
     Status.NO_MODEL: "load a model first",
     Status.MODEL_REFUSED: "convert the model again with this version of Onnxino",
+    Status.FRAME_TOO_LARGE: "send a smaller frame: frame and model share the board's memory",
+    Status.INPUT_DIFFERS: "the device's firmware converts frames in another way: onnxino flash installs this version's",
     Status.FLASH_FAILED: "try again; when it fails at the same place each time, the flash is worn out",
 }
 
@@ -270,8 +275,6 @@ class DeviceLink:
 
     def has_model(self, data: bytes) -> bool:
         """Whether the device's model is these bytes: same size, same CRC-32 in the header and over the flash."""
-        import zlib
-
         hello = self.hello()
         if not hello.model_valid or (hello.model_size, hello.model_crc) != (
             len(data),
@@ -344,16 +347,47 @@ class DeviceLink:
         cycles, microseconds = _unpack("<QI", answer, "the inference")
         return InferResult(self._outputs(answer[12:], output_sizes), cycles, microseconds)
 
+    def frame(
+        self,
+        frame: CameraFrame,
+        fit: str = "crop",
+        output_sizes: list[int] | None = None,
+        expected_input: bytes | None = None,
+    ) -> InferResult:
+        """Sends a camera's raw frame, which the device makes its input of (docs/camera.md), and runs the model on it.
+
+        expected_input: what `onnxino.camera.frame_input` makes of it; the device then computes only when it has the
+        same bytes. output_sizes: as in `infer`. Raises LinkError: also when the model takes no frame, or the frame does
+        not fit beside it.
+        """
+        from onnxino.camera import FITS, FORMATS
+
+        begin = struct.pack("<BBHH", FORMATS[frame.format], FITS[fit], frame.width, frame.height)
+        payload = b""
+        if expected_input is not None:
+            payload = struct.pack("<BxxxI", InferFlag.CHECK, zlib.crc32(expected_input))
+        self.request(Command.FRAME_BEGIN, begin, doing=f"sending a frame of {frame.width}x{frame.height}")
+        for at in range(0, len(frame.data), DATA):
+            piece = struct.pack("<I", at) + frame.data[at : at + DATA]
+            self.request(Command.FRAME_WRITE, piece, doing="sending a frame")
+        self.request(Command.FRAME_CONVERT, doing="converting the frame", timeout=self.infer_timeout)
+        answer = self._run(payload)
+        cycles, microseconds = _unpack("<QI", answer, "the inference")
+        return InferResult(self._outputs(answer[12:], output_sizes), cycles, microseconds)
+
     def _infer(self, inputs: list[bytes]) -> bytes:
         for index, data in enumerate(inputs):
             for at in range(0, len(data), DATA):
                 payload = struct.pack("<II", index, at) + data[at : at + DATA]
                 self.request(Command.INPUT_WRITE, payload, doing=f"sending input {index}")
+        return self._run()
+
+    def _run(self, payload: bytes = b"") -> bytes:
         # The device is silent while it computes. Asking again does no harm: the repetition waits in its buffer.
         retries = min(30, max(self.max_retries, round(self.infer_patience / self.infer_timeout)))
         start, before = time.monotonic(), self.retries
         answer = self.request(
-            Command.INFER, doing="waiting for the inference", timeout=self.infer_timeout, retries=retries
+            Command.INFER, payload, doing="waiting for the inference", timeout=self.infer_timeout, retries=retries
         )
         if self.retries == before:  # an undisturbed inference tells how long to wait for the next
             # In the emulator the device's time is not ours: the longer of the two counts.

@@ -2,8 +2,8 @@
 
 Other programs use it like the real board, for example: onnxino serial-eval --port PORT ... It runs until Ctrl-C. Flash
 keeps what is loaded as long as the emulator runs, and longer with --state. With --bootloader the board boots as the
-real one does and can be flashed over its USB port (onnxino flash); without --image its flash is empty at first. Type reset, double-tap, unplug or plug to do that to
-it.
+real one does and can be flashed over its USB port (onnxino flash); without --image its flash is empty at first. Type
+reset, double-tap, unplug or plug to do that to it.
 """
 
 from __future__ import annotations
