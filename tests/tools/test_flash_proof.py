@@ -198,6 +198,7 @@ def test_a_checksum_in_another_frame_is_not_believed(change: Callable[[bytes], b
 
 def test_a_damaged_checksum_is_asked_for_again() -> None:
     board = FakeBoard(1)
+    board.image = IMAGE
     count = [0]
 
     def change(data: bytes) -> bytes:
