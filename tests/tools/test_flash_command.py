@@ -92,13 +92,19 @@ def test_a_model_is_the_converted_one() -> None:
 @pytest.mark.parametrize(
     ("port", "text", "message", "kind"),
     [
-        ("rfc2217://h:1", "Remote does not seem to support RFC2217 or BINARY mode", "in use by another", LinkError),
+        (
+            "rfc2217://h:1",
+            "Remote does not seem to support RFC2217 or BINARY mode",
+            "in use by another",
+            PortMissingError,
+        ),
+        ("rfc2217://h:1", BrokenPipeError(32, "Broken pipe"), "in use by another", PortMissingError),
         ("rfc2217://h:1", "Connection refused", "cannot connect to", PortMissingError),
         ("/dev/null", "Could not configure port: (25, 'Inappropriate ioctl for device')", "no serial port", LinkError),
     ],
 )
-def test_ports_that_cannot_be_opened(port: str, text: str, message: str, kind: type[LinkError]) -> None:
-    error = opening_error(port, OSError(text))
+def test_ports_that_cannot_be_opened(port: str, text: str | OSError, message: str, kind: type[LinkError]) -> None:
+    error = opening_error(port, text if isinstance(text, OSError) else OSError(text))
     assert type(error) is kind
     assert message in error.message
     assert error.hint

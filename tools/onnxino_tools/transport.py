@@ -132,8 +132,18 @@ class PySerialTransport:
 
     def _gone(self, error: BaseException) -> LinkError:
         return LinkError(
-            f"the connection to {self.name} broke: {error}", "was the device unplugged, or the emulator ended?"
+            f"the connection to {self.name} broke: {_in_words(error)}",
+            "was the device unplugged, or the emulator ended?",
         )
+
+
+def _in_words(error: BaseException) -> str:
+    """pyserial's texts for a device that is gone say what the system's calls returned."""
+    text = str(error)
+    gone = ("returned no data", "Input/output error", "Errno 5", "No such device", "Device not configured")
+    if isinstance(error, TypeError | AttributeError) or any(part in text for part in gone):
+        return "the port disappeared"
+    return text
 
 
 def termios_errors() -> tuple[type[Exception], ...]:
@@ -150,10 +160,11 @@ def opening_error(port: str, error: BaseException) -> LinkError:
     text = str(error)
     code = getattr(error, "errno", None)
     lower = text.lower()
-    if port.startswith("rfc2217://") and "does not seem to support rfc2217" in lower:
-        return LinkError(
-            f"{port} is in use by another program, or it is no RFC 2217 server: it takes the connection and does not "
-            "answer",
+    closed = code in (errno.EPIPE, errno.ECONNRESET, errno.ECONNABORTED) or "does not seem to support rfc2217" in lower
+    if port.startswith("rfc2217://") and closed:
+        return PortMissingError(
+            f"{port} is in use by another program, or its board is just restarting: it takes connections and "
+            "closes them",
             "close the other program that has it open",
         )
     if "://" in port:
