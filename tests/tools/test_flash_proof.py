@@ -381,3 +381,16 @@ def test_nothing_to_do_is_said_without_a_restart() -> None:
     result = flash(IMAGE, MODEL, ports=ports)
     assert (result.method, result.image, result.model, ports.touched) == ("application", "unchanged", "written", 0)
     assert held(board, len(MODEL), MODEL_AT) == MODEL
+
+
+def test_unplugged_while_the_firmware_loads_the_model() -> None:
+    board = FakeBoard(1, IMAGE)
+
+    def stop(step: str, done: int, total: int) -> None:
+        if step == "load":
+            board.start(after=float("inf"))
+
+    with pytest.raises(LinkError, match="unplugged") as error:
+        flash(None, MODEL, ports=FakePorts(board), progress=stop)
+    assert str(error.value.hint).startswith("if it was unplugged, plug it in; repeat the command")
+    assert "reset button twice" in str(error.value.hint)

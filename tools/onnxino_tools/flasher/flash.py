@@ -9,12 +9,13 @@ from dataclasses import dataclass, field
 
 from onnxino.errors import InputError, LinkError
 from onnxino_tools import ui
+from onnxino_tools.boards import DOUBLE_TAP
 from onnxino_tools.flasher import plan
 from onnxino_tools.flasher.content import Content, Source, read_content
 from onnxino_tools.flasher.ports import Ports, SystemPorts
 from onnxino_tools.flasher.proof import DiffersError, check_image_runs, check_model_runs, is_onnxino, too_old
 from onnxino_tools.flasher.sam_ba import PAGE, BootloaderError, SamBa
-from onnxino_tools.flasher.target import WAIT, Target
+from onnxino_tools.flasher.target import AGAIN, WAIT, Target
 from onnxino_tools.link import DeviceError, DeviceLink
 from onnxino_tools.protocol import Hello, Transport
 
@@ -222,6 +223,9 @@ class Flasher:
             if too_old(error) and self.content.image is None:
                 self.content = with_own_firmware(self.content)
                 return False
+            raise
+        except LinkError as error:
+            error.hint = f"{AGAIN}; or {DOUBLE_TAP}, and repeat it then"
             raise
         finally:
             result.retries += link.retries
