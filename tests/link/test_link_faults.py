@@ -88,11 +88,11 @@ class Run:
 @pytest.mark.parametrize("kind", KINDS)
 def test_faults(session: InferenceSession, kind: str) -> None:
     # Each return takes more bytes; and the same image may not break the connection again and again (evaluate.TRIES).
-    rarer, images = (6, 12 * FAULTS) if kind == "unplug" else (1, 2 * FAULTS)
+    rarer, images = (6, 12 * FAULTS) if kind == "unplug" else (1, 9 * FAULTS // 4)
     rules = [FaultRule(kind, direction, rate=rate / rarer) for direction, rate in RATES.items()]
     run = Run(session, LinkFaults(rules, seed=KINDS.index(kind)), images + 10, Options())
     result, connection = run.evaluate()
-    assert run.injected >= 0.8 * FAULTS, run.faults.counters
+    assert run.injected >= (FAULTS if FAULTS >= 1000 else 0.8 * FAULTS), run.faults.counters
     assert {key.split(".")[1] for key in run.faults.counters} == {kind}
     assert (result.images, result.bytes_different) == (result.total, 0)
     assert result.ok
