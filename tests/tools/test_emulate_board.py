@@ -217,3 +217,48 @@ def test_a_double_tap_without_a_bootloader(tmp_path: Path) -> None:
         wait_for("commands: ")
         do("double-tap")
         wait_for("there is no bootloader that a double-tap could start: --bootloader bl1 or bl2")
+
+
+@pytest.mark.skipif(not hasattr(os, "openpty"), reason="this system has no ptys")
+def test_a_board_that_waits_in_its_bootloader_says_so(onnxino: Command, digits: Path, tmp_path: Path) -> None:
+    """Its port has no USB ids here: the bootloader is asked."""
+    data = example("digits", "digits_test.npz")
+    with EmulatorProcess(None, tmp_path, options=["--bootloader", "bl2", "--usb"]) as emulator:
+        port = emulator.port
+        for argv in (
+            ["inspect", port],
+            ["serial-eval", "--port", port, "--model", digits, "--data", data],
+            ["selftest", "--port", port, "-o", tmp_path / "s.json"],
+            ["run", digits, data, "--backend", port],
+        ):
+            code, _, err = onnxino(*argv)
+            assert code == 1
+            assert f"error: the board at {port} runs its bootloader, no firmware" in err
+            assert f"hint: onnxino flash --port {port} installs one" in err
+
+
+@pytest.mark.skipif(not hasattr(os, "openpty"), reason="this system has no ptys")
+def test_a_board_that_stays_away(tmp_path: Path, digits: Path) -> None:
+    from onnxino_tools.build import firmware_image
+
+    image = tmp_path / "image.bin"
+    image.write_bytes(firmware_image())
+    options = ["--bootloader", "bl2", "--usb", "--image", str(image), "--model", str(digits)]
+    with _commanded(tmp_path, *options) as (do, wait_for):
+        port = wait_for("is running; its serial port is ").split("port is ")[1].split(" (Ctrl-C")[0]
+        data = str(example("digits", "digits_test.npz"))
+        argv = ["serial-eval", "--port", port, "--model", str(digits), "--data", data, "--reconnect", "1"]
+        with subprocess.Popen(
+            [sys.executable, "-m", "onnxino_tools.main", *argv, "--repeat", "1000"], stderr=subprocess.PIPE, text=True
+        ) as process:
+            assert process.stderr is not None
+            for line in process.stderr:
+                if line.startswith("device:"):
+                    break
+            time.sleep(2)
+            do("unplug")
+            err = process.stderr.read()
+    assert process.returncode == 1, err
+    assert f"error: the connection to {port} broke: the port disappeared; it did not come back within 1 s" in err
+    assert "--reconnect 60 waits longer" in err
+    assert "returned no data" not in err

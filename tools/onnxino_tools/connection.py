@@ -79,7 +79,7 @@ class Connection:
         return self._device_id
 
     def again(self, error: LinkError) -> None:
-        """Waits until the device is back. Raises `error` when it is not, LinkError when it is another or has another
+        """Waits until the device is back. Raises LinkError when it is not, when it is another or has another
         model."""
         if self._reopen is None:
             raise error
@@ -94,7 +94,10 @@ class Connection:
             if self._clock.now() - start > self.wait:
                 self._recovered -= self.link.errors_recovered
                 self._retries -= self.link.retries
-                raise error
+                raise LinkError(
+                    f"{error.message}; it did not come back within {self.wait:g} s",
+                    "plug it in, wait until onnxino boards lists it, and start again; --reconnect 60 waits longer",
+                ) from error
             self._clock.sleep(_LOOK)
         self.link = link
         self.reconnects += 1

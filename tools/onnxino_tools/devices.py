@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ from onnxino_tools import ui
 if TYPE_CHECKING:
     from onnxino_tools.connection import Connection
     from onnxino_tools.link import DeviceLink
+    from onnxino_tools.protocol import Hello
 
 
 def open_device(port: str) -> DeviceLink:
@@ -38,13 +40,49 @@ def open_device(port: str) -> DeviceLink:
         raise LinkError(f"this Python cannot open serial ports: {e}", "socket://HOST:PORT and emulator work") from e
 
 
+def first_hello(link: DeviceLink, port: str) -> Hello:
+    """What a device that was just opened says. Raises LinkError: also when its bootloader answers instead."""
+    from onnxino_tools.flasher.sam_ba import SamBa
+    from onnxino_tools.link import SilentError
+
+    if _in_bootloader(port):
+        raise bootloader_error(port)
+    try:
+        return link.hello()
+    except SilentError:
+        if SamBa(link.transport).greet(patient=False):
+            raise bootloader_error(port) from None
+        raise
+
+
+def bootloader_error(port: str) -> LinkError:
+    """There is no firmware to talk to."""
+    return LinkError(
+        f"the board at {port} runs its bootloader, no firmware",
+        f"onnxino flash --port {shlex.quote(port)} installs one",
+    )
+
+
+def _in_bootloader(port: str) -> bool:
+    """By its USB ids; a port without them is asked."""
+    from onnxino_tools.boards import connected_boards
+    from onnxino_tools.flasher.ports import same_port
+
+    if "://" in port or port == "emulator":
+        return False
+    try:
+        return any(board.mode == "bootloader" and same_port(board.port, port) for board in connected_boards())
+    except LinkError:  # a Python that cannot list ports
+        return False
+
+
 def find_port() -> str:
     """The port of the only board that is connected. Raises LinkError where there is none, or several."""
     from onnxino_tools.boards import connected_boards, only_board
 
     board = only_board(connected_boards())
     if board.mode == "bootloader":
-        raise LinkError(f"the board at {board.port} runs its bootloader, no firmware", "onnxino flash installs one")
+        raise bootloader_error(board.port)
     return board.port
 
 
@@ -58,6 +96,12 @@ def connect(port: str | None, wait: float | None = None) -> Connection:
     wait = WAIT if wait is None else wait
     port = find_port() if port is None else port
     link = open_device(port)
+    if port != "emulator":
+        try:
+            first_hello(link, port)
+        except BaseException:
+            link.close()
+            raise
     if port == "emulator" or wait == 0:
         return Connection(link)
     chip = _chip_behind(port)

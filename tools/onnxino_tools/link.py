@@ -53,6 +53,10 @@ LEAST_FLOOD = 0.5  # seconds of bytes without a frame before a device is given u
 AFTER_GARBAGE = 0.05  # seconds to wait for an answer after the device said that it received garbage
 
 
+class SilentError(LinkError):
+    """Nothing that can be understood came back."""
+
+
 class DeviceError(LinkError):
     """The device answered a request with an error status."""
 
@@ -169,7 +173,7 @@ class DeviceLink:
         hint = "is it powered and running Onnxino's firmware? Press its reset button and try again"
         if self._heard:
             hint = _GARBAGE
-        raise LinkError(
+        raise SilentError(
             f"the device at {self.transport.name} does not answer while {doing} ({attempts} attempts, {wait:g} s each)",
             hint,
         )

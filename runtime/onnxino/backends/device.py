@@ -31,6 +31,7 @@ class DeviceBackend:
         """
         if find_spec("onnxino_tools") is None:
             raise LinkError(f"the backend '{port}' needs the package onnxino_tools", "pip install onnxino")
+        from onnxino_tools.devices import first_hello
         from onnxino_tools.link import DeviceLink
 
         self.cycles = None
@@ -38,6 +39,8 @@ class DeviceBackend:
         self._outputs = [model.tensors[port.tensor] for port in model.outputs]
         self.link = DeviceLink(_emulator(data) if port == "emulator" else _serial_port(port))
         try:
+            if port != "emulator":
+                first_hello(self.link, port)
             if not self.link.has_model(data):
                 self.link.load_model(data)
         except BaseException:

@@ -53,8 +53,13 @@ class FaultRule:
             raise InputError("a brown-out happens in a flash write and has no direction", _HINT)
         if not 0 <= self.rate < 1 or any(number < 0 for number in self.at) or not (self.rate or self.at):
             raise InputError(f"{self.kind}: neither a rate between 0 and 1 nor a list of numbers", _HINT)
-        if self.seconds is not None and (self.kind not in _SECONDS or not 0 < self.seconds <= 3600):
-            raise InputError(f"{self.kind}: a time of {self.seconds:g} s cannot be", _HINT)
+        if self.seconds is not None and self.kind not in _SECONDS:
+            raise InputError(
+                f"{self.kind}: a time of {self.seconds:g} s was given, but it takes none; {', '.join(_SECONDS)} do",
+                _HINT,
+            )
+        if self.seconds is not None and not 0 < self.seconds <= 3600:
+            raise InputError(f"{self.kind}: a time of {self.seconds:g} s; above 0 and up to 3600 was expected", _HINT)
 
     @property
     def cycles(self) -> int:

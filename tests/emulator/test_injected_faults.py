@@ -175,8 +175,8 @@ def test_descriptions(spec: str, rules: list[FaultRule], seed: int) -> None:
         ("drop=@-1", "'-1' in 'drop=@-1' is no whole number"),
         ("seed=x,drop=0.1", "'x' in 'seed=x' is no whole number"),
         ("stall=0.1:soon", "'soon' in 'stall=0.1:soon' is no time"),
-        ("stall=0.1:-1s", "stall: a time of -1 s cannot be"),
-        ("drop=0.1:1s", "drop: a time of 1 s cannot be"),
+        ("stall=0.1:-1s", "stall: a time of -1 s; above 0 and up to 3600 was expected"),
+        ("drop=0.1:1s", "drop: a time of 1 s was given, but it takes none; stall, unplug, brownout do"),
         ("to-device.brownout=@1", "a brown-out happens in a flash write"),
     ],
 )
