@@ -64,7 +64,10 @@ def test_an_empty_device(onnxino: Command) -> None:
         ),
         ({"reset_reasons": 0}, ["last reset +power-on"]),
         ({"reset_reasons": 5}, ["last reset +reset button, software"]),
-        ({"bootloader": 0, "fault_waiting": True}, ["bootloader +unknown", "fault record +one waits: onnxino selftest shows it"]),
+        (
+            {"bootloader": 0, "fault_waiting": True},
+            ["bootloader +unknown", "fault record +one waits: onnxino selftest shows it"],
+        ),
         ({"board_id": 77}, ["board +unknown, id 77"]),
     ],
 )

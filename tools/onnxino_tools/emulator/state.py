@@ -100,7 +100,7 @@ class FlashState:
 
 
 def bootloader_of(path: Path) -> str | None:
-    """ "bl1", "bl2" or "" by the header of a state file; None where there is no file yet, or it is none of that kind."""
+    """ "bl1", "bl2" or "" by the header of a state file; None where there is no file yet, or another kind of file."""
     try:
         with path.open("rb") as file:
             header = file.read(_HEADER.size)
