@@ -3,10 +3,7 @@
 
 #define FOUND(n) REG(0x20000400u + 4u * (n))
 
-INTERRUPT void svc(void)
-{
-    FOUND(15) += 1;
-}
+INTERRUPT void svc(void) { FOUND(15) += 1; }
 
 int main(void)
 {
@@ -20,7 +17,7 @@ int main(void)
     FOUND(6) = REG(0x50000804); /* P1.OUT */
     FOUND(7) = RTC1(0x304);
     FOUND(8) = UARTE(0x500);
-    FOUND(9) = POWER(0x418); /* LFCLKSTAT */
+    FOUND(9) = POWER(0x418);  /* LFCLKSTAT */
     FOUND(10) = POWER(0x40C); /* HFCLKSTAT */
     FOUND(11) = POWER(0x578);
     FOUND(12) = POWER(0x51C);
