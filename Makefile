@@ -6,7 +6,7 @@ JOBS ?= 2
 INSTALL = $(BIN)/python -m pip install -qq --disable-pip-version-check --editable
 C_FILES = $(shell git ls-files '*.c' '*.h')
 .DEFAULT_GOAL := help
-.PHONY: help demo test conformance fuzz-c fuzz-graphs float-errors check lint fresh generate firmware format dist wheel-test clean
+.PHONY: help demo test link-faults kill-flash conformance fuzz-c fuzz-graphs float-errors check lint fresh generate firmware format dist wheel-test clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## /  make \1 # /p' $(MAKEFILE_LIST) | awk -F' # ' '{printf "%-20s %s\n", $$1, $$2}'
@@ -25,6 +25,12 @@ fuzz-c: $(VENV)/.test ## two minutes of libFuzzer on the model loader in C (need
 	clang -std=gnu11 -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -ffp-contract=off \
 	  -Iruntime/onnxino tests/engine/fuzz_model.c runtime/onnxino/engine/*.c runtime/onnxino/ops/*.c -o build/fuzz/fuzz_model
 	build/fuzz/fuzz_model -max_total_time=120 -timeout=20 -max_len=8192 build/fuzz/corpus
+
+link-faults: $(VENV)/.test ## a thousand faults of each kind on the line during an evaluation (long)
+	@ONNXINO_LINK_FAULTS=1000 $(BIN)/python -m pytest -q -rP tests/link/test_link_faults.py
+
+kill-flash: $(VENV)/.test ## kill flash at 50 random moments; the next call must recover (minutes)
+	@ONNXINO_KILLS=50 $(BIN)/python -m pytest -q tests/tools/test_flash_killed.py
 
 float-errors: $(VENV)/.test ## the errors of exp, log, tanh and erf over all float32 values (minutes)
 	@ONNXINO_FLOAT_ERRORS=full $(BIN)/python -m pytest -q -rP tests/engine/test_float_math.py -k test_errors

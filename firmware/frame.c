@@ -3,7 +3,7 @@
 
 #include "engine/onnxino.h"
 
-static void decoder_reset(onx_decoder *decoder)
+void onx_decoder_reset(onx_decoder *decoder)
 {
     decoder->size = 0;
     decoder->code = 0;
@@ -41,7 +41,7 @@ enum onx_decoded onx_decode(onx_decoder *decoder, uint8_t byte)
             result = frame_is_whole(decoder) ? ONX_DECODED_FRAME : ONX_DECODED_BAD;
         }
         const uint32_t size = decoder->size;
-        decoder_reset(decoder);
+        onx_decoder_reset(decoder);
         decoder->size = result == ONX_DECODED_FRAME ? size - ONX_FRAME_CRC : 0;
         return result;
     }
@@ -61,8 +61,10 @@ enum onx_decoded onx_decode(onx_decoder *decoder, uint8_t byte)
     return ONX_DECODED_NOTHING;
 }
 
-void onx_encode_begin(onx_encoder *encoder, void (*send)(const uint8_t *data, size_t size))
+void onx_encode_begin(onx_encoder *encoder, uint8_t transport,
+                      void (*send)(uint8_t transport, const uint8_t *data, size_t size))
 {
+    encoder->transport = transport;
     encoder->send = send;
     encoder->buffer[0] = 0; /* ends whatever noise came before */
     encoder->block = 1;
@@ -74,7 +76,7 @@ static void close_block(onx_encoder *encoder)
 {
     encoder->buffer[encoder->block] = (uint8_t)(encoder->size - encoder->block);
     if (encoder->size + 256u > sizeof encoder->buffer) {
-        encoder->send(encoder->buffer, encoder->size);
+        encoder->send(encoder->transport, encoder->buffer, encoder->size);
         encoder->size = 0;
     }
     encoder->block = encoder->size++;
@@ -107,5 +109,5 @@ void onx_encode_end(onx_encoder *encoder)
     encode_bytes(encoder, crc, sizeof crc);
     encoder->buffer[encoder->block] = (uint8_t)(encoder->size - encoder->block);
     encoder->buffer[encoder->size++] = 0;
-    encoder->send(encoder->buffer, encoder->size);
+    encoder->send(encoder->transport, encoder->buffer, encoder->size);
 }

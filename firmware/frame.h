@@ -38,6 +38,9 @@ enum onx_decoded {
 };
 
 enum onx_decoded onx_decode(onx_decoder *decoder, uint8_t byte);
+/* Forgets the frame under way. */
+void onx_decoder_reset(onx_decoder *decoder);
+static inline bool onx_decoder_is_within(const onx_decoder *decoder) { return decoder->code != 0; }
 
 /* Encodes into a buffer and hands it to `send` whenever it is full. */
 typedef struct {
@@ -45,10 +48,12 @@ typedef struct {
     uint32_t size;  /* encoded bytes in the buffer, the open block's included */
     uint32_t block; /* where the open block's length byte stands */
     uint32_t crc;
-    void (*send)(const uint8_t *data, size_t size);
+    uint8_t transport;
+    void (*send)(uint8_t transport, const uint8_t *data, size_t size);
 } onx_encoder;
 
-void onx_encode_begin(onx_encoder *encoder, void (*send)(const uint8_t *data, size_t size));
+void onx_encode_begin(onx_encoder *encoder, uint8_t transport,
+                      void (*send)(uint8_t transport, const uint8_t *data, size_t size));
 void onx_encode(onx_encoder *encoder, const uint8_t *data, size_t size);
 void onx_encode_end(onx_encoder *encoder); /* the CRC, the closing zero, and out */
 

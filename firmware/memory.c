@@ -79,3 +79,41 @@ void __aeabi_memclr8(void *to, size_t size);
 void __aeabi_memclr(void *to, size_t size) { memset(to, 0, size); }
 void __aeabi_memclr4(void *to, size_t size) { memset(to, 0, size); }
 void __aeabi_memclr8(void *to, size_t size) { memset(to, 0, size); }
+
+/* What compilers call to divide 64-bit numbers (ARM's run-time ABI): quotient in r0 and r1, remainder in r2 and r3. GCC
+   brings its own, a build with Clang alone has none. */
+uint64_t onx_divide(uint64_t number, uint64_t divisor, uint64_t *remainder);
+
+uint64_t onx_divide(uint64_t number, uint64_t divisor, uint64_t *remainder)
+{
+    uint64_t quotient = 0;
+    uint64_t bit = 1;
+    while (divisor < number && divisor >> 63 == 0) {
+        divisor <<= 1;
+        bit <<= 1;
+    }
+    for (; bit != 0 && divisor != 0; bit >>= 1, divisor >>= 1) {
+        if (number >= divisor) {
+            number -= divisor;
+            quotient |= bit;
+        }
+    }
+    *remainder = number;
+    return quotient;
+}
+
+#if defined(__arm__) && defined(__clang__)
+__attribute__((naked)) void __aeabi_uldivmod(void);
+
+__attribute__((naked)) void __aeabi_uldivmod(void)
+{
+    __asm volatile("push {r4, lr}\n"
+                   "sub sp, #16\n"
+                   "add r4, sp, #8\n" /* the remainder goes there, and its address on the stack */
+                   "str r4, [sp]\n"
+                   "bl onx_divide\n"
+                   "ldrd r2, r3, [sp, #8]\n"
+                   "add sp, #16\n"
+                   "pop {r4, pc}\n");
+}
+#endif

@@ -5,28 +5,8 @@
 
 #define WRITE_OFFSET 4u /* bytes of LOAD_WRITE's payload before the data */
 
-static void forget_inputs(onx_device *device)
-{
-    memset(device->written, 0, sizeof device->written);
-    memset(device->operator_cycles, 0, sizeof device->operator_cycles);
-    device->has_result = false;
-}
-
-static void profile_hook(void *user, const onx_session *session, uint32_t index, int after)
-{
-    onx_device *device = user;
-    (void)session;
-    const uint32_t now = onx_board_cycles();
-    if (after == 0) {
-        device->operator_start = now;
-    } else if (index < ONX_MAX_PROFILE) {
-        device->operator_cycles[index] = now - device->operator_start;
-    }
-}
-
 void onx_model_reopen(onx_device *device)
 {
-    forget_inputs(device);
     onx_status status = onx_model_open(&device->model, onx_board_model(), ONX_BOARD_MODEL_SIZE);
     if (status == ONX_OK
         && (onx_model_input_count(&device->model) > ONX_MAX_PORTS
@@ -35,14 +15,17 @@ void onx_model_reopen(onx_device *device)
     }
     if (status == ONX_OK) {
         status = onx_session_open(&device->session, &device->model, onx_board_arena(), ONX_BOARD_ARENA_SIZE);
-        device->session.hook = profile_hook;
+        device->session.hook = onx_inference_hook;
         device->session.user = device;
     }
     device->model_status = status;
+    device->safe = false;
+    onx_inference_open(device);
+    onx_device_light(device);
 }
 
 /* Payload: the model's header. The model that was there is gone from here on. */
-uint8_t onx_load_begin(onx_device *device, const uint8_t *payload, uint32_t size)
+uint8_t onx_load_begin(onx_device *device, onx_reply *reply, const uint8_t *payload, uint32_t size)
 {
     onx_loading *loading = &device->loading;
     if (size != ONX_MODEL_HEADER) {
@@ -53,27 +36,27 @@ uint8_t onx_load_begin(onx_device *device, const uint8_t *payload, uint32_t size
         return ONX_REPLY_BAD_PAYLOAD;
     }
     if (model_size > ONX_BOARD_MODEL_SIZE) {
-        onx_reply_u32(device, ONX_BOARD_MODEL_SIZE);
+        onx_reply_u32(reply, ONX_BOARD_MODEL_SIZE);
         return ONX_REPLY_MODEL_TOO_LARGE;
     }
-    onx_board_light(ONX_LIGHT_LOADING);
     loading->active = false;
     const bool erased = onx_board_erase(0);
-    onx_model_reopen(device); /* finds none */
+    onx_fault_end_row(onx_board_fault_record()); /* what broke off is gone */
+    onx_model_reopen(device);                    /* finds none */
     if (!erased) {
-        onx_board_light(ONX_LIGHT_OFF);
         return ONX_REPLY_FLASH_FAILED;
     }
     memcpy(loading->header, payload, ONX_MODEL_HEADER);
     loading->size = model_size;
     loading->next = ONX_MODEL_HEADER;
     loading->active = true;
+    onx_board_light(ONX_LIGHT_LOADING);
     return ONX_REPLY_OK;
 }
 
 /* Payload: offset (u32), then a multiple of 4 bytes. Pieces come in order; a page is erased when its first byte comes.
  */
-uint8_t onx_load_write(onx_device *device, const uint8_t *payload, uint32_t size)
+uint8_t onx_load_write(onx_device *device, onx_reply *reply, const uint8_t *payload, uint32_t size)
 {
     onx_loading *loading = &device->loading;
     if (!loading->active) {
@@ -85,7 +68,7 @@ uint8_t onx_load_write(onx_device *device, const uint8_t *payload, uint32_t size
     const uint32_t offset = onx_load_u32(payload);
     uint32_t count = size - WRITE_OFFSET;
     if (offset != loading->next) {
-        onx_reply_u32(device, loading->next);
+        onx_reply_u32(reply, loading->next);
         return ONX_REPLY_OUT_OF_ORDER;
     }
     if (count > loading->size - offset) {
@@ -98,7 +81,7 @@ uint8_t onx_load_write(onx_device *device, const uint8_t *payload, uint32_t size
         const uint32_t piece = count < space ? count : space;
         if ((in_page == 0 && !onx_board_erase(loading->next)) || !onx_board_program(loading->next, data, piece)) {
             loading->active = false; /* a word may be written twice only: begin again */
-            onx_board_light(ONX_LIGHT_OFF);
+            onx_device_light(device);
             return ONX_REPLY_FLASH_FAILED;
         }
         loading->next += piece;
@@ -115,11 +98,11 @@ static uint32_t loaded_crc(const onx_loading *loading)
     return onx_crc32(crc, onx_board_model() + ONX_MODEL_HEADER, loading->size - ONX_MODEL_HEADER);
 }
 
-static uint8_t finish_load(onx_device *device)
+static uint8_t finish_load(onx_device *device, onx_reply *reply)
 {
     onx_loading *loading = &device->loading;
     if (loading->next != loading->size) {
-        onx_reply_u32(device, loading->next);
+        onx_reply_u32(reply, loading->next);
         return ONX_REPLY_OUT_OF_ORDER;
     }
     loading->active = false;
@@ -132,27 +115,24 @@ static uint8_t finish_load(onx_device *device)
     }
     onx_model_reopen(device);
     if (device->model_status != ONX_OK) {
-        const onx_status status = device->model_status;
+        const int32_t status = device->model_status;
         const uint32_t where = device->model.where;
         onx_board_erase(0);
         onx_model_reopen(device);
         device->model.where = where;
-        return onx_reply_error(device, ONX_REPLY_MODEL_REFUSED, status);
+        return onx_reply_error(device, reply, ONX_REPLY_MODEL_REFUSED, status);
     }
     return ONX_REPLY_OK;
 }
 
-uint8_t onx_load_commit(onx_device *device, uint32_t size)
+uint8_t onx_load_commit(onx_device *device, onx_reply *reply)
 {
     if (!device->loading.active) {
         return ONX_REPLY_NOT_LOADING;
     }
-    if (size != 0) {
-        return ONX_REPLY_BAD_PAYLOAD;
-    }
-    const uint8_t status = finish_load(device);
+    const uint8_t status = finish_load(device, reply);
     if (!device->loading.active) {
-        onx_board_light(ONX_LIGHT_OFF);
+        onx_device_light(device);
     }
     return status;
 }

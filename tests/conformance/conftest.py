@@ -64,9 +64,9 @@ def model_path(request: pytest.FixtureRequest) -> Path:
 
 def real_inputs(model: Model, name: str, request: pytest.FixtureRequest) -> dict[str, Any]:
     """Test images as `onnxino verify --data` feeds them to one of the models in REAL."""
+    from onnxino.pixels import PixelOptions
     from onnxino_tools.data.dataset import load_dataset
     from onnxino_tools.data.inputs import feed_for
-    from onnxino_tools.data.pixels import PixelOptions
 
     if name == "digits":
         data = load_dataset(DIGITS / "digits_test.npz", limit=ORACLE_REAL_INPUTS)

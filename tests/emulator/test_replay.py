@@ -49,7 +49,7 @@ def test_later_inferences_repeat_the_first_count(image: bytes, model: bytes, no_
     for seed in (1, 2, 3):
         result = link.infer(inputs(seed))
         assert result.cycles == first.cycles
-        assert result.microseconds == pytest.approx(first.microseconds, abs=3)
+        assert result.microseconds == pytest.approx(first.microseconds, rel=2e-3)  # polls between are not counted
         assert link.profile() == profile
     assert machine.instructions == counted  # nothing was counted any more
     assert machine.counting == "off"

@@ -25,7 +25,7 @@ def compile_firmware(out: Path) -> str | None:
     runtime = ROOT / "runtime" / "onnxino"
     sources = [Path(__file__).with_name("host_board.c")]
     sources += [f for f in sorted((ROOT / "firmware").glob("*.c")) if f.name != "memory.c"]
-    sources += sorted((runtime / "engine").glob("*.c")) + sorted((runtime / "ops").glob("*.c"))
+    sources += [f for part in ("engine", "ops", "camera") for f in sorted((runtime / part).glob("*.c"))]
     includes = [f"-I{path}" for path in (ROOT / "firmware", ROOT / "firmware" / "boards" / "nano33ble", runtime)]
     command = [
         compiler,

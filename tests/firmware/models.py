@@ -21,11 +21,11 @@ from onnxino.schema.model import (
 INPUT, HIDDEN, OUTPUT = 1500, 24, 1300
 
 
-def dense_model(seed: int = 1, name: str = "dense") -> bytes:
-    """A .oxm file of about 70 KB: int8 [1, 1500] -> [1, 24] -> [1, 1300]."""
+def dense_model(seed: int = 1, name: str = "dense", output_at: int = 1536) -> bytes:
+    """A .oxm file of about 70 KB: int8 [1, 1500] -> [1, 24] -> [1, 1300]; the arena ends behind the output."""
     random = np.random.default_rng(seed)
     sizes = [INPUT, HIDDEN, OUTPUT]
-    offsets = [0, 1504, 1536]
+    offsets = [0, 1504, output_at]
     tensors = [
         Tensor(name=f"t{i}", shape=np.array([1, size], np.int32), offset=offset, scale=0.1)
         for i, (size, offset) in enumerate(zip(sizes, offsets, strict=True))
@@ -38,7 +38,7 @@ def dense_model(seed: int = 1, name: str = "dense") -> bytes:
             operators=operators,
             inputs=[Port(name="input", tensor=0, type=ElementType.Int8, shape=np.array([1, INPUT], np.int32))],
             outputs=[Port(name="output", tensor=2, type=ElementType.Int8, shape=np.array([1, OUTPUT], np.int32))],
-            arena_size=1536 + OUTPUT,
+            arena_size=output_at + OUTPUT,
             provenance=Provenance(tool_version="test", options="{}", source_sha256=np.zeros(32, np.uint8)),
         )
     )

@@ -17,6 +17,7 @@ from onnxino.boards import NANO33BLE
 from onnxino.errors import MissingExtraError
 from onnxino_tools import build
 from onnxino_tools.build import BuildError, Sources, build_firmware, check_image, elf_to_image, find_sources
+from onnxino_tools.build_sizes import FLASH_LIMIT, RAM_LIMIT
 
 ROOT = Path(__file__).resolve().parents[2]
 COMPILERS = [
@@ -37,6 +38,8 @@ def test_the_firmware_has_the_boards_numbers() -> None:
         "BOARD_ID": board.board_id,
         "BOARD_CLOCK_HZ": board.clock_hz,
         "BOARD_PAGE_SIZE": board.page_size,
+        "BOARD_IMAGE_ADDRESS": board.image_address,
+        "BOARD_IMAGE_SIZE": board.image_size,
         "BOARD_MODEL_ADDRESS": board.model_address,
         "BOARD_MODEL_SIZE": board.model_size,
         "BOARD_ARENA_SIZE": board.arena_size,
@@ -58,7 +61,7 @@ def test_an_image_is_reproducible_wherever_it_is_built(tmp_path: Path, compiler:
     folder = tmp_path / "a path with spaces, 中文"
     there = Sources(folder / "firmware", folder / "onnxino")
     shutil.copytree(here.firmware, there.firmware)
-    for part in ("engine", "ops"):
+    for part in ("engine", "ops", "camera"):
         shutil.copytree(here.runtime / part, there.runtime / part)
     first = build_firmware(tmp_path / "one", compiler, strict=True)
     second = build_firmware(folder / "two", compiler, sources=there)
@@ -69,6 +72,17 @@ def test_an_image_is_reproducible_wherever_it_is_built(tmp_path: Path, compiler:
     assert build.sources_sha256() == build.sources_sha256(sources=there)
     if build.compiler_version(compiler) == _description()["compiler"]:
         assert first.read_bytes() == build.firmware_image()
+
+
+@pytest.mark.parametrize("compiler", COMPILERS)
+def test_the_firmware_keeps_within_its_memory(tmp_path: Path, compiler: str) -> None:
+    built = build.build(tmp_path, compiler)
+    sizes = built.sizes
+    assert sizes.image == built.path.stat().st_size
+    assert 8000 < sizes.firmware <= FLASH_LIMIT
+    assert 4096 + 2176 < sizes.ram <= RAM_LIMIT
+    assert sizes.arena == NANO33BLE.arena_size
+    print(sizes)
 
 
 def _description() -> dict[str, str]:

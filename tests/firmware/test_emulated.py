@@ -68,8 +68,8 @@ def test_a_device_from_empty_to_result(image: bytes) -> None:
     assert 0.9 * result.cycles < sum(cycles.values()) <= result.cycles
     hello = link.reset()
     assert hello.model_name == "dense"
-    assert hello.stack_size == 8192
-    assert hello.stack_free > 4096
+    assert hello.stack_size == 4096
+    assert hello.stack_free > 1024
     assert link.infer(SAMPLES[0].tobytes(), [OUTPUT]).output == expected_output(MODEL, SAMPLES[0])
     assert link.errors_recovered == link.retries  # the reset may cost one hello, nothing else is lost
 
@@ -165,7 +165,7 @@ def test_bytes_at_the_lines_own_speed_are_not_lost(image: bytes) -> None:
 )
 def test_a_fault_is_reported_and_the_device_starts_again(tmp_path: Path, code: bytes, report: str) -> None:
     path = build_firmware(tmp_path)
-    address = _function(path.with_suffix(".elf").read_bytes(), "onx_profile")
+    address = _function(path.with_suffix(".elf").read_bytes(), "onx_operator_words")
     broken = bytearray(path.read_bytes())
     at = address - NANO33BLE.image_address
     broken[at : at + len(code)] = code
@@ -186,7 +186,8 @@ def test_a_repeated_inference_is_answered_but_not_run(image: bytes) -> None:
         payload = struct.pack("<II", 0, at) + SAMPLES[0].tobytes()[at : at + 1024]
         link.request(Command.INPUT_WRITE, payload, doing="sending")
     request = Frame(Command.INFER, 77).encode()
-    first, second = _answers(machine, request + request)
+    (first,) = _answers(machine, request + request)  # the second comes while the first runs
+    (second,) = _answers(machine, request)
     assert first == second
     assert (first.type, first.status) == (Command.INFER | REPLY, Status.OK)
 

@@ -25,6 +25,7 @@ class FakeDevice:
         self.valid = False
         self.input = bytearray()
         self.output = b""
+        self.hashed = False
         self.executed: list[Command] = []
         self.silent = False
         self.closed = False
@@ -34,7 +35,7 @@ class FakeDevice:
         self.reads = 0
         self._decoder = Decoder()
         self._pending = b""
-        self._last: tuple[bytes, bytes] | None = None
+        self._known: dict[bytes, bytes] = {}  # the last requests and their answers
         self._load: bytearray | None = None
 
     def write(self, data: bytes) -> None:
@@ -59,13 +60,15 @@ class FakeDevice:
 
     def _answer(self, frame: Frame) -> bytes:
         request = frame.encode()
-        if self._last is not None and self._last[0] == request:
-            return self._last[1]
+        if request in self._known:
+            return self._known[request]
         command = Command(frame.type)
         self.executed.append(command)
         status, payload = self._run(command, frame.payload)
         answer = Frame(frame.type | REPLY, frame.sequence, payload, status, self.version).encode()
-        self._last = (request, answer)
+        self._known[request] = answer
+        while len(self._known) > 33:
+            del self._known[next(iter(self._known))]
         return answer
 
     def _run(self, command: Command, payload: bytes) -> tuple[int, bytes]:
@@ -77,7 +80,7 @@ class FakeDevice:
         numbers = [64_000_000, 0x38000, 0xA0000, 4096, 8192, 4000]
         ports = 1 | 1 << 16 if self.valid else 0
         return Status.OK, struct.pack(
-            "<BBH3sx8s6Ii5I",
+            "<BBH3sx8s6Ii5I3I3Bx",
             VERSION,
             1,
             MAX_PAYLOAD,
@@ -90,6 +93,12 @@ class FakeDevice:
             0,
             2,
             ports,
+            0x12345678,
+            60000,
+            4,
+            1,
+            2,
+            0,
         ) + (struct.pack("<II", self.size, self.size) + b"fake" if self.valid else b"")
 
     def _echo(self, payload: bytes) -> tuple[int, bytes]:
@@ -138,9 +147,12 @@ class FakeDevice:
         self.input += payload[8:]
         return Status.OK, b""
 
-    def _infer(self, _: bytes) -> tuple[int, bytes]:
+    def _infer(self, payload: bytes) -> tuple[int, bytes]:
         if len(self.input) != self.size:
             return Status.INPUT_INCOMPLETE, struct.pack("<I", 0)
+        if len(payload) == 8 and payload[4:] != struct.pack("<I", zlib.crc32(self.input)):
+            return Status.INPUT_DIFFERS, struct.pack("<I", zlib.crc32(self.input))
+        self.hashed = bool(payload and payload[0] & 1)
         self.output = bytes((value + 1) & 255 for value in self.input)
         self.input.clear()
         return Status.OK, struct.pack("<QI", 6_400_000_000, 100_000_000) + self.output[:1024]
@@ -148,6 +160,25 @@ class FakeDevice:
     def _output_read(self, payload: bytes) -> tuple[int, bytes]:
         _, offset, size = struct.unpack("<III", payload)
         return Status.OK, self.output[offset : offset + size]
+
+    def _hashes(self, payload: bytes) -> tuple[int, bytes]:
+        if not self.hashed:
+            return Status.NO_RESULT, b""
+        (first,) = struct.unpack("<I", payload)
+        return Status.OK, struct.pack("<I", 1) + struct.pack("<I", zlib.crc32(self.output))[4 * first :]
+
+    def _last_fault(self, payload: bytes) -> tuple[int, bytes]:
+        return Status.OK, struct.pack("<9I", 1, 3, 0x10234, 0x10100, 0x61000000, 0x8200, 0x40000000, 0, 0x1FFFFFF0)
+
+    def _statistics(self, _: bytes) -> tuple[int, bytes]:
+        return Status.OK, struct.pack("<8IQ", *range(8), 5_000_000_000)
+
+    def _measure(self, payload: bytes) -> tuple[int, bytes]:
+        what, words = struct.unpack("<II", payload)
+        return Status.OK, struct.pack("<3I", words * (1 if what else 3), words // 8, 2)
+
+    def _image_crc(self, payload: bytes) -> tuple[int, bytes]:
+        return Status.OK, struct.pack("<I", zlib.crc32(payload))
 
     def _profile(self, payload: bytes) -> tuple[int, bytes]:
         (first,) = struct.unpack("<I", payload)

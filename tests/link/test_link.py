@@ -195,7 +195,7 @@ def test_a_device_that_was_reset_between_input_and_inference_gets_the_input_agai
 
 def test_another_protocol_version_is_named(device: FakeDevice, link: DeviceLink) -> None:
     device.version = 9
-    with pytest.raises(LinkError, match="version 9 of the protocol, this program version 1") as error:
+    with pytest.raises(LinkError, match="version 9 of the protocol, this program version 2") as error:
         link.hello()
     assert "install the firmware" in str(error.value.hint)
 

@@ -83,7 +83,7 @@ def test_damaged_cobs_is_refused(damaged: bytes) -> None:
 def test_the_checksum_is_zlibs() -> None:
     assert zlib.crc32(b"123456789") == 0xCBF43926
     frame = cobs_decode(Frame(Command.ECHO, 0x1234, b"hi").encode()[1:-1])
-    assert frame[:8] == bytes([1, 2, 0, 0, 0x34, 0x12, 2, 0])
+    assert frame[:8] == bytes([2, 2, 0, 0, 0x34, 0x12, 2, 0])
     assert frame[8:10] == b"hi"
     assert struct.unpack("<I", frame[10:])[0] == zlib.crc32(frame[:10])
 
@@ -135,4 +135,4 @@ def test_a_hello_that_is_too_short_is_refused() -> None:
     with pytest.raises(FrameError, match="10 bytes"):
         Hello.parse(bytes(10))
     with pytest.raises(FrameError, match="sizes of 3 inputs and outputs"):
-        Hello.parse(bytes(60) + b"\1\0\2\0" + bytes(11))
+        Hello.parse(bytes(60) + b"\1\0\2\0" + bytes(16 + 11))

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 
 import numpy as np
 
 from onnxino import InferenceSession
 from onnxino.errors import LinkError
+from onnxino_tools.evaluate import reference_hashes
 from onnxino_tools.link import InferResult
+from onnxino_tools.pipeline import Job
 from onnxino_tools.protocol import Hello
 
 
@@ -21,8 +24,11 @@ class FakeLink:
         self.model = b""
         self.loads = 0
         self.count = 0
-        self.errors_recovered = 0
+        self.errors_recovered = self.retries = 0
+        self.timeout = 1.0
         self.closed = False
+        self.wrong_hashes = False
+        self.device_id = "00FF00FF00FF00FF"
 
     def __enter__(self) -> FakeLink:
         return self
@@ -31,7 +37,7 @@ class FakeLink:
         self.closed = True
 
     def hello(self) -> Hello:
-        return Hello(*[0] * 3, "0.1.0", "00FF00FF00FF00FF", *[0] * 13, "tiny")
+        return Hello(*[0] * 3, "0.1.0", self.device_id, *[0] * 13, "tiny")
 
     def has_model(self, data: bytes) -> bool:
         return self.model == data
@@ -41,6 +47,19 @@ class FakeLink:
         self.session = InferenceSession(data)
         self.loads += 1
         progress(len(data), len(data))
+
+    def close(self) -> None:
+        self.closed = True
+
+    def infer_many(self, jobs: Iterable[Job], sizes: list[int]) -> Iterator[InferResult]:
+        for job in jobs:
+            result = self.infer(job.inputs, sizes)
+            device = [np.frombuffer(data, np.int8).reshape(1, 4, 4, 1) for data in job.inputs]
+            hashes = reference_hashes(self.session, device) if job.hashes else None
+            if hashes and self.wrong_hashes:
+                hashes[0] ^= 1
+            profile = [(i, 100 + i) for i in range(len(self.session.model.operators))] if job.profile else None
+            yield replace(result, hashes=hashes, profile=profile)
 
     def infer(self, inputs: list[bytes], sizes: list[int]) -> InferResult:
         self.before(self.count)

@@ -22,6 +22,7 @@ HELLO = Hello(
     clock_hz=64_000_000, arena_size=229_376, model_region_size=655_360, page_size=4096, stack_size=8192,
     stack_free=7768, model_status=0, model_size=11_168, model_crc=0xBEEF, model_arena_size=2352, operators=4,
     input_sizes=(784,), output_sizes=(10,), model_name="digits_int8",
+    image_size=54_321, image_crc=0xCAFE, transport=1, bootloader=2,
 )  # fmt: skip
 
 
@@ -57,6 +58,16 @@ def test_an_empty_device(onnxino: Command) -> None:
         ({}, ["model +digits_int8", "model size +11,168 bytes, CRC-32 0x0000beef", "inputs +784 bytes"]),
         ({"model_status": -7}, [r"model +cannot be used: the model is damaged: its CRC-32 differs \(status -7\)"]),
         ({"model_status": -99}, [r"model +cannot be used: unknown status \(status -99\)"]),
+        (
+            {},
+            ["image +54,321 bytes, CRC-32 0x0000cafe", "asked over +USB", "bootloader +of 2021", "fault record +none"],
+        ),
+        ({"reset_reasons": 0}, ["last reset +power-on"]),
+        ({"reset_reasons": 5}, ["last reset +reset button, software"]),
+        (
+            {"bootloader": 0, "fault_waiting": True},
+            ["bootloader +unknown", "fault record +one waits: onnxino selftest shows it"],
+        ),
         ({"board_id": 77}, ["board +unknown, id 77"]),
     ],
 )

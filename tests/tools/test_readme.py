@@ -48,6 +48,13 @@ def test_links_lead_somewhere(page: Path) -> None:
             assert (page.parent / target).exists(), target
 
 
+def test_the_demos_image_is_about_as_large_as_it_says() -> None:
+    from onnxino_tools.build import firmware_image
+
+    (said,) = re.findall(r"built with ziglang: ([0-9,]+) bytes", README)
+    assert int(said.replace(",", "")) == pytest.approx(len(firmware_image()), rel=0.05)
+
+
 def test_the_library_in_ten_lines(c_backend_missing: str | None) -> None:
     pytest.importorskip("unicorn")
     if c_backend_missing:

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from onnxino import InferenceSession
+from onnxino.errors import LinkError
 from onnxino.schema.codec import encode
 from onnxino_tools import devices
 from tests.tools.conftest import Command, tiny_arrays
@@ -31,6 +32,15 @@ KEYS = [
     "model",
     "data",
     "ok",
+    "retries",
+    "reconnects",
+    "longest_reconnect_s",
+    "repeats",
+    "repeats_different",
+    "layers_compared",
+    "layers_different",
+    "first_different",
+    "layers",
 ]
 Connect = Callable[..., FakeLink]
 
@@ -65,6 +75,15 @@ def test_figures(onnxino: Command, connect: Connect, tiny: Path, tiny_data: Path
         "model": "tiny",
         "data": str(tiny_data),
         "ok": True,
+        "retries": 0,
+        "reconnects": 0,
+        "longest_reconnect_s": 0,
+        "repeats": 0,
+        "repeats_different": 0,
+        "layers_compared": 0,
+        "layers_different": 0,
+        "first_different": None,
+        "layers": [{"operator": "dense (FullyConnected)", "cycles": 100}],
     }
     assert "input: pixel / 255 as float32" in err
     assert link.closed
@@ -110,7 +129,7 @@ def test_a_byte_that_differs_fails(onnxino: Command, connect: Connect, tiny: Pat
     assert code == 1
     assert json.loads(out)["bytes_different"] == 2
     assert "error: 2 output bytes differ from the reference" in err
-    assert "hint: onnxino verify" in err
+    assert "hint: --check-every 1 and onnxino verify find the first operator" in err
 
 
 def test_save(onnxino: Command, connect: Connect, tiny: Path, tiny_data: Path, tmp_path: Path) -> None:
@@ -390,3 +409,102 @@ def test_pixel_options_reach_the_model(onnxino: Command, connect: Connect, tiny:
     assert code == 0
     assert "(pixel * scale - mean) / std as given, float32 NHWC 4x4x1" in err
     assert json.loads(out)["accuracy"] < 0.5  # black and white are exchanged
+
+
+def test_every_operator_is_compared(onnxino: Command, connect: Connect, tiny: Path, tiny_data: Path) -> None:
+    argv = ["serial-eval", "--port", "P", "--model", tiny, "--data", tiny_data]
+    connect(FakeLink())
+    code, out, _ = onnxino(*argv, "--check-every", 5, "--json")
+    result = json.loads(out)
+    assert (code, result["layers_compared"], result["layers_different"]) == (0, 3, 0)  # images 0, 5 and 10
+
+    link = connect(FakeLink())
+    link.wrong_hashes = True
+    code, out, err = onnxino(*argv, "--check-every", 5)
+    assert code == 1
+    assert "3 outputs compared, 3 different" in out
+    assert "error: operator 0 dense gives other bytes than the reference" in err
+
+
+def test_repetitions(onnxino: Command, connect: Connect, tiny: Path, tiny_data: Path) -> None:
+    argv = ["serial-eval", "--port", "P", "--model", tiny, "--data", tiny_data, "--repeat", 3]
+    link = connect(FakeLink())
+    code, out, _ = onnxino(*argv)
+    assert (code, link.count) == (0, 36)
+    assert "repetitions      24, 0 different" in out
+    connect(FakeLink(flip=(4,)))
+    code, out, err = onnxino(*argv, "--json")
+    assert (code, json.loads(out)["repeats_different"], json.loads(out)["bytes_different"]) == (1, 1, 0)
+    assert "error: 1 repetition gave other bytes than the first run" in err
+
+
+def test_layers(onnxino: Command, connect: Connect, tiny: Path, tiny_data: Path) -> None:
+    connect(FakeLink())
+    code, out, _ = onnxino("serial-eval", "--port", "P", "--model", tiny, "--data", tiny_data, "--layers")
+    assert code == 0
+    assert "0     100  100.0%  dense (FullyConnected)" in out
+
+
+def test_a_device_that_comes_back(onnxino: Command, connect: Connect, tiny: Path, tiny_data: Path) -> None:
+    lost = iter(range(3))
+
+    def before(n: int) -> None:
+        if n in (4, 9) and next(lost, None) is not None:
+            raise LinkError("the connection to fake broke: unplugged")
+
+    connect(FakeLink(before=before))
+    code, out, _ = onnxino("serial-eval", "--port", "P", "--model", tiny, "--data", tiny_data, "--json")
+    result = json.loads(out)
+    assert (code, result["images"], result["bytes_different"], result["reconnects"]) == (0, 12, 0, 3)
+
+
+def test_a_device_that_may_not_go(onnxino: Command, connect: Connect, tiny: Path, tiny_data: Path) -> None:
+    connect(FakeLink(before=dying(5)))
+    argv = ["serial-eval", "--port", "P", "--model", tiny, "--data", tiny_data, "--reconnect", 0]
+    code, out, err = onnxino(*argv, "--json")
+    assert (code, json.loads(out)["images"], json.loads(out)["reconnects"]) == (1, 5, 0)
+    assert "5 of 12 images were done" in err
+
+
+def test_another_board_that_comes_back_is_refused(
+    onnxino: Command, connect: Connect, tiny: Path, tiny_data: Path
+) -> None:
+    def before(n: int) -> None:
+        if n == 3:
+            link.device_id = "1111111111111111"
+            raise LinkError("the connection to fake broke: unplugged")
+
+    link = connect(FakeLink(before=before))
+    code, _, err = onnxino("serial-eval", "--port", "P", "--model", tiny, "--data", tiny_data)
+    assert code == 1
+    assert "error: another board answers now: chip 1111111111111111" in err
+
+
+@pytest.mark.parametrize(
+    ("boards", "message"),
+    [
+        ([], "error: no board was found"),
+        ([("COM3", "application"), ("COM4", "application")], "error: 2 boards are connected: COM3"),
+        ([("COM3", "bootloader")], "error: the board at COM3 runs its bootloader, no firmware\nhint: onnxino flash"),
+    ],
+)
+def test_the_only_board_is_found(
+    onnxino: Command,
+    connect: Connect,
+    monkeypatch: pytest.MonkeyPatch,
+    tiny: Path,
+    tiny_data: Path,
+    boards: list[tuple[str, str]],
+    message: str,
+) -> None:
+    from onnxino_tools import boards as module
+
+    connect(FakeLink())
+    found = [module.ConnectedBoard("COM7", "application", 0x805A, "AB" * 8)]
+    monkeypatch.setattr(module, "connected_boards", lambda: found)
+    argv = ["serial-eval", "--model", tiny, "--data", tiny_data]
+    assert onnxino(*argv)[0] == 0
+    found[:] = [module.ConnectedBoard(port, mode, 0, f"{i:016X}") for i, (port, mode) in enumerate(boards)]
+    code, _, err = onnxino(*argv)
+    assert code == 1
+    assert message in err

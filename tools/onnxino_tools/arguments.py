@@ -11,7 +11,7 @@ from onnxino_tools import ui
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from onnxino_tools.data.pixels import PixelOptions
+    from onnxino.pixels import PixelOptions
 
 
 class UsageError(OnnxinoError):
@@ -112,7 +112,7 @@ def add_preprocessing(parser: Parser) -> None:
 
 def pixel_options(args: argparse.Namespace) -> PixelOptions:
     """What add_preprocessing's options say. Raises UsageError."""
-    from onnxino_tools.data.pixels import PixelOptions
+    from onnxino.pixels import PixelOptions
 
     if args.std is not None and not all(value > 0 for value in args.std):
         raise UsageError("--std must be above 0", "it divides the pixels: (pixel * SCALE - MEAN) / STD")

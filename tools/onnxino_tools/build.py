@@ -16,6 +16,8 @@ from pathlib import Path
 
 from onnxino.boards import BOARDS, NANO33BLE, Board
 from onnxino.errors import MissingExtraError, OnnxinoError
+from onnxino_tools.build_sizes import Sizes, read_sizes
+from onnxino_tools.image_mark import seal
 
 COMPILERS = ("zig", "gcc")
 
@@ -26,6 +28,8 @@ _COMMON = [
     *("-fno-unwind-tables", "-fno-asynchronous-unwind-tables", "-fno-stack-protector", "-fno-ident"),
 ]
 _LINK = ["-nostdlib", "-static", "-Wl,--gc-sections", "-Wl,--build-id=none"]
+# The firmware's own files hardly matter for speed; the engine, its operators and the camera do.
+_SMALL = ["-Os"]
 # memory.c is what the compiler calls for copies and fills: it must not be compiled into calls to itself.
 _MEMORY = ["-fno-builtin", "-ffreestanding", "-fno-strict-aliasing"]
 _TARGET = {
@@ -40,7 +44,7 @@ class BuildError(OnnxinoError):
 
 @dataclass(frozen=True)
 class Sources:
-    """Where the C sources are: `firmware` (board.h, boards/) and `runtime` (engine/, ops/)."""
+    """Where the C sources are: `firmware` (board.h, boards/) and `runtime` (engine/, ops/, camera/)."""
 
     firmware: Path
     runtime: Path
@@ -72,6 +76,7 @@ def source_files(board: Board = NANO33BLE, sources: Sources | None = None) -> li
         (f"firmware/boards/{board.name}", sources.firmware / "boards" / board.name),
         ("runtime/engine", sources.runtime / "engine"),
         ("runtime/ops", sources.runtime / "ops"),
+        ("runtime/camera", sources.runtime / "camera"),
     ]
     files: list[tuple[str, Path]] = []
     for name, folder in folders:
@@ -81,7 +86,7 @@ def source_files(board: Board = NANO33BLE, sources: Sources | None = None) -> li
 
 def sources_sha256(board: Board = NANO33BLE, sources: Sources | None = None) -> str:
     """SHA-256 over names and contents of all source files (line ends as in the repository) and the compiler flags."""
-    digest = hashlib.sha256(json.dumps([_COMMON, _LINK, _MEMORY, _TARGET]).encode())
+    digest = hashlib.sha256(json.dumps([_COMMON, _SMALL, _LINK, _MEMORY, _TARGET]).encode())
     for name, path in source_files(board, sources):
         data = path.read_bytes().replace(b"\r\n", b"\n")
         digest.update(f"\0{name}\0{len(data)}\0".encode() + data)
@@ -124,6 +129,14 @@ def compiler_version(compiler: str) -> str:
     return _run([*command, "--version"]).splitlines()[0].strip()
 
 
+@dataclass(frozen=True)
+class Built:
+    """An image that was built: the .bin (the .elf lies beside it), and what it takes of the chip."""
+
+    path: Path
+    sizes: Sizes
+
+
 def build_firmware(
     out_dir: str | Path,
     compiler: str = "zig",
@@ -132,7 +145,19 @@ def build_firmware(
     sources: Sources | None = None,
     strict: bool = False,
 ) -> Path:
-    """Builds `onnxino-<board>.bin` (and .elf beside it) in out_dir and returns the .bin's path.
+    """As `build`, and returns the .bin's path."""
+    return build(out_dir, compiler, board=board, sources=sources, strict=strict).path
+
+
+def build(
+    out_dir: str | Path,
+    compiler: str = "zig",
+    *,
+    board: str = NANO33BLE.name,
+    sources: Sources | None = None,
+    strict: bool = False,
+) -> Built:
+    """Builds `onnxino-<board>.bin` (and .elf beside it) in out_dir.
 
     The same sources and compiler give the same bytes everywhere. strict turns compiler warnings into errors.
     Raises BuildError when the compiler fails or the image does not fit, MissingExtraError without a compiler.
@@ -146,31 +171,41 @@ def build_firmware(
     out.mkdir(parents=True, exist_ok=True)
     elf = out / f"onnxino-{board}.elf"
     with tempfile.TemporaryDirectory(prefix="onnxino-build-") as work:
-        _compile(command, compiler, target, sources, Path(work), elf, strict)
-    image = elf_to_image(elf.read_bytes(), target)
+        objects = _compile(command, compiler, target, sources, Path(work), elf, strict)
+        linked = elf.read_bytes()
+        image = elf_to_image(linked, target)
+        sizes = read_sizes(image, linked, objects, target.ram_address)
     path = elf.with_suffix(".bin")
     path.write_bytes(image)
-    return path
+    return Built(path, sizes)
 
 
 def _compile(
     command: list[str], compiler: str, board: Board, sources: Sources, work: Path, elf: Path, strict: bool
-) -> None:
+) -> list[Path]:
+    """Compiles what is neither engine nor operator to objects, links them with those, and returns the objects."""
     board_dir = sources.firmware / "boards" / board.name
     flags = [*_TARGET[compiler], *_COMMON, *(_WARNINGS if strict else ["-w"]), *(["-Werror"] if strict else [])]
     flags += [f"-ffile-prefix-map={sources.firmware}=firmware", f"-ffile-prefix-map={sources.runtime}=runtime"]
     flags += [f"-I{path}" for path in (sources.firmware / "include", sources.firmware, board_dir, sources.runtime)]
-    files = [path for _, path in source_files(board, sources) if path.suffix == ".c" and path.name != "memory.c"]
-    memory = work / "memory.o"
+    files = [(name, path) for name, path in source_files(board, sources) if path.suffix == ".c"]
+    firmware = [path for name, path in files if name.startswith("firmware/") and path.name != "memory.c"]
+    camera = [path for name, path in files if name.startswith("runtime/camera/")]
+    runtime = [path for name, path in files if name.startswith(("runtime/engine/", "runtime/ops/"))]
+    memory = sources.firmware / "memory.c"
     own = [*_MEMORY, "-fno-tree-loop-distribute-patterns"] if compiler == "gcc" else _MEMORY
-    _run([*command, *flags, *own, "-c", str(sources.firmware / "memory.c"), "-o", str(memory)])
+    _run([*command, *flags, *own, "-c", str(memory), "-o", str(work / "memory.o")])
+    _run([*command, *flags, "-c", *map(str, camera)], work)
+    _run([*command, *flags, *_SMALL, "-c", *map(str, firmware)], work)  # one object each, or one for all (zig)
+    objects = sorted(work.glob("*.o"))
     link = [*_LINK, "-T", str(board_dir / "linker.ld"), "-Wl,-e,onx_reset_handler"]
     library = ["-lgcc"] if compiler == "gcc" else []
-    _run([*command, *flags, *link, *map(str, files), str(memory), *library, "-o", str(elf)])
+    _run([*command, *flags, *link, *map(str, [*objects, *runtime]), *library, "-o", str(elf.resolve())])
+    return objects
 
 
-def _run(command: list[str]) -> str:
-    done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
+def _run(command: list[str], folder: Path | None = None) -> str:
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, errors="replace", check=False)
     if done.returncode != 0:
         errors = [
             line for line in done.stderr.splitlines() if re.search(r"error|undefined|overflow|will not fit", line)
@@ -181,7 +216,8 @@ def _run(command: list[str]) -> str:
 
 
 def elf_to_image(elf: bytes, board: Board = NANO33BLE) -> bytes:
-    """The bytes of the board's flash from image_address on: an ELF32's loadable segments, gaps filled with 0xFF.
+    """The bytes of the board's flash from image_address on: an ELF32's loadable segments, gaps filled with 0xFF, and
+    the mark filled in.
 
     Raises BuildError when it is no such ELF, lies outside of the image region, or its vectors would not start.
     """
@@ -199,7 +235,7 @@ def elf_to_image(elf: bytes, board: Board = NANO33BLE) -> bytes:
         image.extend(b"\xff" * (end - len(image)))
         image[start:end] = data
     check_image(bytes(image), board)
-    return bytes(image)
+    return seal(bytes(image))
 
 
 def _load_segments(elf: bytes) -> Iterator[tuple[int, bytes]]:
@@ -256,7 +292,8 @@ def update_prebuilt(board: Board = NANO33BLE, compiler: str = "zig") -> Path:
     path = prebuilt_path(board)
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="onnxino-build-") as work:
-        image = build_firmware(work, compiler, board=board.name, strict=True).read_bytes()
+        built = build(work, compiler, board=board.name, strict=True)
+        image = built.path.read_bytes()
     description = {
         "board": board.name,
         "address": board.image_address,
@@ -264,6 +301,7 @@ def update_prebuilt(board: Board = NANO33BLE, compiler: str = "zig") -> Path:
         "sha256": hashlib.sha256(image).hexdigest(),
         "sources_sha256": sources_sha256(board),
         "compiler": compiler_version(compiler),
+        "sizes": built.sizes.as_dict(),
     }
     path.write_bytes(image)
     path.with_suffix(".json").write_text(json.dumps(description, indent=2) + "\n", "utf-8")

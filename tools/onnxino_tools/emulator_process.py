@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 
@@ -20,19 +21,22 @@ class EmulatorProcess:
     """Runs `onnxino emulate` with this firmware image; a context manager.
 
     folder: for the file in which the process tells its port, and its log. `port` is a pty's name where there are ptys
-    (unless tcp is set), else socket://127.0.0.1:N. Raises LinkError when it does not start, MissingExtraError.
+    (unless tcp is set), else a URL. `options` are further ones of `onnxino emulate`; image None leaves the image to
+    them. Raises LinkError when it does not start, MissingExtraError.
     """
 
-    def __init__(self, image: Path, folder: Path, *, tcp: bool = False) -> None:
+    def __init__(self, image: Path | None, folder: Path, *, tcp: bool = False, options: Sequence[str] = ()) -> None:
         need_emulator()
         self._port_file = folder / "emulator.port"
         self._log_file = folder / "emulator.log"
-        options = ["--image", str(image), "--port-file", str(self._port_file), "--until-stdin-closes"]
+        argv = ["--port-file", str(self._port_file), "--until-stdin-closes", *options]
+        if image is not None:
+            argv += ["--image", str(image)]
         if tcp:
-            options.append("--tcp")
+            argv.append("--tcp")
         with self._log_file.open("wb") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "onnxino_tools.main", "emulate", *options],
+                [sys.executable, "-P", "-m", "onnxino_tools.main", "emulate", *argv],
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=log,

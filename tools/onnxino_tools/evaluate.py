@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import zlib
+from collections import deque
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,13 +18,20 @@ from onnxino.schema.model import ElementType
 from onnxino_tools import ui
 from onnxino_tools.classes import prediction, unknown_classes
 from onnxino_tools.files import write_whole
+from onnxino_tools.inspect.device import kernel_name
+from onnxino_tools.link import DeviceError
+from onnxino_tools.pipeline import Job
+from onnxino_tools.protocol import Status
 
 if TYPE_CHECKING:
     from onnxino import InferenceSession
     from onnxino.schema.model import Model
+    from onnxino_tools.connection import Connection
     from onnxino_tools.data import Dataset
-    from onnxino_tools.link import DeviceLink
+    from onnxino_tools.link import DeviceLink, InferResult
 
+PROFILED = 256  # operators whose cycles and hashes a device keeps
+TRIES = 8  # times that the link may break at the same image
 BATCH = 64  # images whose reference outputs are computed at once
 
 
@@ -44,7 +53,7 @@ class Inference:
         return sum(a != b for a, b in zip(self.output, self.reference, strict=True))
 
 
-@dataclass
+@dataclass(repr=False)
 class Evaluation:
     """What came back from the device, image by image; `done` may end before `total` when the run was cut short."""
 
@@ -55,6 +64,47 @@ class Evaluation:
     data: str = ""  # where the images came from
     done: list[Inference] = field(default_factory=list[Inference])
     link_errors: int = 0
+    retries: int = 0
+    reconnects: int = 0  # times that the device disappeared and came back
+    longest_reconnect: float = 0.0  # seconds
+    repeats: int = 0  # further runs of images that were done already
+    repeats_different: int = 0  # those that gave other bytes
+    layers_compared: int = 0
+    layers_different: int = 0
+    first_different: str | None = None  # the first operator whose output differs
+    profile: list[int] | None = None  # CPU cycles of each operator, of one image
+    layers: list[str] = field(default_factory=list[str])  # operators of `profile`
+
+    def __repr__(self) -> str:
+        """Short: the images are many."""
+        correct = "" if self.correct is None else f", correct={self.correct}"
+        return (
+            f"Evaluation(model={self.model!r}, images={self.images} of {self.total}{correct}, "
+            f"bytes_different={self.bytes_different}, ok={self.ok})"
+        )
+
+    def count(self, connection: Connection) -> None:
+        """Takes over what happened on the line."""
+        self.link_errors, self.retries = connection.errors_recovered, connection.retries
+        self.reconnects, self.longest_reconnect = connection.reconnects, connection.longest
+
+    def compare_layers(self, model: Model, found: list[int], expected: list[int]) -> None:
+        """Counts operators whose outputs differ. Raises LinkError when the device tells of another number of them."""
+        if len(found) != len(expected):
+            raise LinkError(f"the device tells of {len(found)} operators, the model has {len(expected)}")
+        self.layers_compared += len(expected)
+        for index, (a, b) in enumerate(zip(found, expected, strict=True)):
+            if a != b:
+                self.layers_different += 1
+                operator = model.operators[index]
+                self.first_different = self.first_different or f"{index} {operator.name}"
+
+    @property
+    def ok(self) -> bool:
+        """All images done, and nothing differs."""
+        return self.images == self.total and not (
+            self.bytes_different or self.repeats_different or self.layers_different
+        )
 
     @property
     def images(self) -> int:
@@ -109,8 +159,38 @@ class Evaluation:
             "classes": self.classes,
             "model": self.model,
             "data": self.data,
-            "ok": self.images == self.total and self.bytes_different == 0,
+            "ok": self.ok,
+            "retries": self.retries,
+            "reconnects": self.reconnects,
+            "longest_reconnect_s": round(self.longest_reconnect, 3),
+            "repeats": self.repeats,
+            "repeats_different": self.repeats_different,
+            "layers_compared": self.layers_compared,
+            "layers_different": self.layers_different,
+            "first_different": self.first_different,
+            "layers": [
+                {"operator": name, "cycles": cycles}
+                for name, cycles in zip(self.layers, self.profile or [], strict=False)
+            ],
         }
+
+
+@dataclass(frozen=True)
+class Options:
+    """check_every: of each so many images, one is compared operator by operator (0: none). repeat: times that each
+    image runs; all of them must give the same bytes."""
+
+    check_every: int = 0
+    repeat: int = 1
+
+
+@dataclass(frozen=True)
+class _Expected:
+    """What was sent and what has to come back."""
+
+    input: NDArray[Any]
+    reference: bytes
+    hashes: list[int] | None
 
 
 class Evaluator:
@@ -119,44 +199,125 @@ class Evaluator:
     feed: turns images [a:b] of the data set into the arrays of the graph's inputs (port type and layout, batch first).
     """
 
-    def __init__(self, session: InferenceSession, data: Dataset, feed: Callable[[NDArray[Any]], NDArray[Any]]) -> None:
+    def __init__(
+        self,
+        session: InferenceSession,
+        data: Dataset,
+        feed: Callable[[NDArray[Any]], NDArray[Any]],
+        options: Options | None = None,
+    ) -> None:
         self.session = session  # the reference, on NumPy
         self.model = session.model
         self.data = data
         self.feed = feed
+        self.options = options or Options()
         labels, classes = match_classes(session.model, data)
         self.result = Evaluation(len(data), classes, labels, session.model.name, data.source)
+        self.result.layers = [
+            f"{operator.name} ({kernel_name(operator.kernel)})" for operator in session.model.operators
+        ]
+        self._expected: deque[_Expected] = deque()
 
-    def run(self, link: DeviceLink, progress: Callable[[int], None]) -> Evaluation:
-        """Streams all images. When the link breaks or Ctrl-C comes, `result` holds the images done."""
-        result = self.result
-        for begin in range(0, len(self.data), BATCH):
+    def run(self, device: DeviceLink | Connection, progress: Callable[[int], None]) -> Evaluation:
+        """Streams all images. A Connection that breaks goes on with the image at hand when the device is back.
+
+        When it does not come back, or `progress` raises, `result` holds the images done. Raises LinkError.
+        """
+        from onnxino_tools.connection import Connection
+
+        connection = device if isinstance(device, Connection) else Connection(device)
+        result, tries, at = self.result, 0, -1
+        while result.images < result.total:
+            tries, at = (tries + 1, at) if at == result.images else (1, result.images)
+            try:
+                connection.know()
+                self._stream(connection, progress)
+            except LinkError as error:
+                # An image that breaks the connection each time is not tried for ever.
+                if tries == TRIES or not _may_pass(error):
+                    raise
+                connection.again(error)
+            finally:
+                result.count(connection)
+        return result
+
+    def _stream(self, connection: Connection, progress: Callable[[int], None]) -> None:
+        """All images that are not done yet, until the link breaks."""
+        result, model, repeat = self.result, self.model, self.options.repeat
+        sizes = [tensor_bytes(model.tensors[port.tensor]) for port in model.outputs]
+        self._expected.clear()
+        runs: list[InferResult] = []
+        for answer in connection.link.infer_many(self._jobs(result.images), sizes):
+            result.count(connection)
+            if len(answer.output) != sum(sizes):
+                raise LinkError(
+                    f"the device answered {len(answer.output)} bytes, the model's outputs have {sum(sizes)}"
+                )
+            if answer.profile is not None:
+                result.profile = [cycles for _, cycles in answer.profile]
+            runs.append(answer)
+            if len(runs) == repeat:
+                self._note(runs, self._expected.popleft())
+                runs = []
+                progress(result.images)
+
+    def _jobs(self, first: int) -> Iterator[Job]:
+        """The inferences of the images from `first` on; computes what has to come back, a batch at a time."""
+        every, repeat = self.options.check_every, self.options.repeat
+        for begin in range(first, len(self.data), BATCH):
             arrays = self.feed(self.data.images[begin : begin + BATCH])
             device = self.session.to_device({self.model.inputs[0].name: arrays})
             reference = joined(self.session.backend.run(device))
-            sizes = [tensor_bytes(self.model.tensors[port.tensor]) for port in self.model.outputs]
             for i in range(len(arrays)):
-                try:
-                    answer = link.infer([part[i].tobytes() for part in device], sizes)
-                finally:
-                    result.link_errors = link.errors_recovered
-                if len(answer.output) != reference.shape[1]:
-                    raise LinkError(
-                        f"the device answered {len(answer.output)} bytes, the model's outputs have {reference.shape[1]}"
-                    )
-                outputs = split_outputs(self.model, np.frombuffer(answer.output, np.uint8)[None])
-                # One append for each image, so that Ctrl-C at any moment leaves whole images.
-                result.done.append(
-                    Inference(
-                        arrays[i],
-                        joined(outputs)[0].tobytes(),
-                        reference[i].tobytes(),
-                        answer.microseconds,
-                        prediction(outputs[0][0]),
-                    )
+                number = begin + i
+                hashes = (
+                    reference_hashes(self.session, [part[i : i + 1] for part in device])
+                    if _due(number, every)
+                    else None
                 )
-                progress(result.images)
-        return result
+                self._expected.append(_Expected(arrays[i], reference[i].tobytes(), hashes))
+                inputs = [part[i].tobytes() for part in device]
+                for run in range(repeat):
+                    yield Job(inputs, hashes is not None and run == 0, self.result.profile is None and run == 0)
+
+    def _note(self, runs: list[InferResult], expected: _Expected) -> None:
+        result, answer = self.result, runs[0]
+        if expected.hashes is not None and answer.hashes is not None:
+            result.compare_layers(self.model, answer.hashes, expected.hashes)
+        result.repeats += len(runs) - 1
+        result.repeats_different += sum(run.output != answer.output for run in runs[1:])
+        outputs = split_outputs(self.model, np.frombuffer(answer.output, np.uint8)[None])
+        # One append for each image, so that Ctrl-C at any moment leaves whole images.
+        result.done.append(
+            Inference(
+                expected.input,
+                joined(outputs)[0].tobytes(),
+                expected.reference,
+                answer.microseconds,
+                prediction(outputs[0][0]),
+            )
+        )
+
+
+def _due(number: int, every: int) -> bool:
+    return every > 0 and number % every == 0
+
+
+def _may_pass(error: LinkError) -> bool:
+    """Whether going on makes sense: the line broke, or the device was reset between an inference and its outputs."""
+    return not isinstance(error, DeviceError) or error.status == Status.NO_RESULT
+
+
+def reference_hashes(session: InferenceSession, inputs: list[NDArray[Any]]) -> list[int]:
+    """CRC-32 over the bytes of each operator's output, as the device holds them, for one sample (1, *shape)."""
+    values = session.backend.run_all(inputs)
+    found: list[int] = []
+    for operator in session.model.operators[:PROFILED]:
+        crc = 0
+        for tensor in operator.outputs:
+            crc = zlib.crc32(np.ascontiguousarray(values[int(tensor)][0]).tobytes(), crc)
+        found.append(crc)
+    return found
 
 
 def joined(arrays: list[NDArray[Any]]) -> NDArray[np.uint8]:

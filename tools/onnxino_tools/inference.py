@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from onnxino.errors import InputError
 from onnxino_tools import ui
+from onnxino_tools.arguments import UsageError
 from onnxino_tools.classes import is_index, prediction, unknown_classes
 from onnxino_tools.data import PixelOptions, choose_rule
 from onnxino_tools.data.dataset import Dataset, load_dataset
@@ -67,6 +68,68 @@ def classify(session: InferenceSession, sources: Sequence[str], options: PixelOp
         for i, name in enumerate(names):
             own = [o[i] for o in outputs]
             answers.append(Answer(name, batch[i], own, names_of, None if cycles is None else int(cycles[i])))
+    return answers
+
+
+@dataclass(frozen=True)
+class FrameKind:
+    """What raw frame files hold (onnxino.camera.Frame), and how the model's picture is cut out of them."""
+
+    format: str
+    width: int
+    height: int
+    fit: str = "crop"
+
+    @classmethod
+    def parse(cls, text: str, fit: str = "crop") -> FrameKind:
+        """From FORMAT:WIDTHxHEIGHT. Raises UsageError."""
+        from onnxino.camera import FORMATS, frame_size
+
+        format, _, size = text.partition(":")
+        width, _, height = size.partition("x")
+        if not (width.isascii() and width.isdigit() and height.isascii() and height.isdigit()):
+            raise UsageError(
+                f"--frame '{text}' is no FORMAT:WIDTHxHEIGHT",
+                f"for example --frame rgb565be:160x120; formats: {', '.join(FORMATS)}",
+            )
+        try:
+            frame_size(format, int(width), int(height))
+        except InputError as e:
+            raise UsageError(f"--frame {text}: {e.message}", e.hint) from None
+        return cls(format, int(width), int(height), fit)
+
+
+def classify_frames(session: InferenceSession, sources: Sequence[str], kind: FrameKind) -> list[Answer]:
+    """Runs the model on raw frames of a camera: a device converts them itself, and is held to the reference's bytes.
+
+    Raises InputError where a file cannot be read or has another size, or the model takes no frame; LinkError.
+    """
+    from onnxino.backends.device import DeviceBackend
+    from onnxino.camera import Frame, frame_image, frame_input
+
+    model = session.model
+    names = model.metadata.class_labels if model.metadata is not None else None
+    answers: list[Answer] = []
+    for source in sources:
+        try:
+            data = Path(source).read_bytes()
+        except OSError as e:
+            raise InputError(f"the frame '{source}' cannot be read: {e.strerror or e}") from e
+        try:
+            frame = Frame(kind.format, kind.width, kind.height, data)
+        except InputError as e:
+            raise InputError(f"'{source}': {e.message}", e.hint) from e
+        picture, rule = frame_image(model, frame, kind.fit)
+        tensor = frame_input(model, frame, kind.fit)
+        backend = session.backend
+        if isinstance(backend, DeviceBackend):
+            raw = backend.run_frame(frame, kind.fit, tensor)
+        else:
+            raw = backend.run([tensor])
+        outputs = [output[0] for output in session.from_device(raw)]
+        cycles = None if session.cycles is None else int(session.cycles[0])
+        classes = names or [str(i) for i in range(outputs[0].size)]
+        answers.append(Answer(source, rule.apply(picture[None])[0], outputs, classes, cycles))
     return answers
 
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import struct
 import time
-from collections.abc import Callable
+import zlib
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from types import TracebackType
+from typing import TYPE_CHECKING, TypeVar
 
 from onnxino.errors import LinkError, ModelError
 from onnxino_tools.protocol import (
@@ -17,13 +19,24 @@ from onnxino_tools.protocol import (
     Command,
     Decoder,
     Event,
+    FaultRecord,
     Frame,
     FrameError,
     Hello,
+    InferFlag,
+    Measurement,
+    Memory,
+    Statistics,
     Status,
+    parse_last_fault,
 )
 from onnxino_tools.transport import Transport
 
+if TYPE_CHECKING:
+    from onnxino.camera import Frame as CameraFrame
+    from onnxino_tools.pipeline import Job
+
+T = TypeVar("T")
 Progress = Callable[[int, int], None]
 """Called with (bytes done, bytes in all)."""
 
@@ -40,6 +53,10 @@ LEAST_FLOOD = 0.5  # seconds of bytes without a frame before a device is given u
 AFTER_GARBAGE = 0.05  # seconds to wait for an answer after the device said that it received garbage
 
 
+class SilentError(LinkError):
+    """Nothing that can be understood came back."""
+
+
 class DeviceError(LinkError):
     """The device answered a request with an error status."""
 
@@ -51,7 +68,7 @@ class DeviceError(LinkError):
             self.status = status
             text = f"unknown status {status}"
         self.payload = payload
-        if self.status in (Status.MODEL_REFUSED, Status.RUN_FAILED) and len(payload) >= 8:
+        if self.status in (Status.MODEL_REFUSED, Status.RUN_FAILED, Status.FRAME_REFUSED) and len(payload) >= 8:
             code, where = struct.unpack_from("<iI", payload)
             text += f": {payload[8:].decode('utf-8', 'replace')} (code {code}, index {where})"
         super().__init__(f"{doing}: {text}", _HINTS.get(self.status))
@@ -63,17 +80,24 @@ _HINTS: dict[int, str] = {
     Status.UNKNOWN_COMMAND: "install the firmware that came with this version of Onnxino",
     Status.NO_MODEL: "load a model first",
     Status.MODEL_REFUSED: "convert the model again with this version of Onnxino",
+    Status.FRAME_TOO_LARGE: "send a smaller frame: frame and model share the board's memory",
+    Status.INPUT_DIFFERS: "the device's firmware converts frames in another way: onnxino flash installs this version's",
     Status.FLASH_FAILED: "try again; when it fails at the same place each time, the flash is worn out",
 }
 
 
 @dataclass(frozen=True)
 class InferResult:
-    """output: the bytes of all outputs in order; CPU cycles and microseconds from start to end of the inference."""
+    """output: the bytes of all outputs in order; CPU cycles and microseconds from start to end of the inference.
+
+    Where they were asked for: the CRC-32 of each operator's output, and (operator, cycles) of each operator.
+    """
 
     output: bytes
     cycles: int
     microseconds: int
+    hashes: list[int] | None = None
+    profile: list[tuple[int, int]] | None = None
 
 
 class DeviceLink:
@@ -132,8 +156,7 @@ class DeviceLink:
         Raises DeviceError for an error status, LinkError when nothing answers or the device faults; `doing` says in
         the message what was being done.
         """
-        self._sequence = (self._sequence + 1) & 0xFFFF
-        frame = Frame(command, self._sequence, payload)
+        frame = self.new_frame(command, payload)
         wait = self.timeout if timeout is None else timeout
         attempts = 1 + (self.max_retries if retries is None else retries)
         for attempt in range(attempts):
@@ -150,10 +173,33 @@ class DeviceLink:
         hint = "is it powered and running Onnxino's firmware? Press its reset button and try again"
         if self._heard:
             hint = _GARBAGE
-        raise LinkError(
+        raise SilentError(
             f"the device at {self.transport.name} does not answer while {doing} ({attempts} attempts, {wait:g} s each)",
             hint,
         )
+
+    def new_frame(self, command: Command, payload: bytes = b"") -> Frame:
+        """A request with the next sequence number."""
+        self._sequence = (self._sequence + 1) & 0xFFFF
+        return Frame(command, self._sequence, payload)
+
+    def poll(self, timeout: float, doing: str) -> tuple[list[Frame] | None, bool]:
+        """The answers that came, and whether the device says that it received garbage; None for no byte in `timeout`.
+
+        For Pipeline, which has several requests under way. Raises LinkError for a fault or another protocol.
+        """
+        data = self.transport.read(timeout)
+        if not data:
+            return None, False
+        frames: list[Frame] = []
+        garbage = False
+        for frame in self._decoder.feed(data):
+            self._understood = True
+            if self._is_garbage_report(frame, doing):
+                garbage = True
+            else:
+                frames.append(frame)
+        return frames, garbage
 
     def _answer(self, frame: Frame, wait: float, doing: str) -> Frame | None:
         """The answer to `frame`; None after `wait` seconds, or soon after the device says that it received garbage.
@@ -233,8 +279,6 @@ class DeviceLink:
 
     def has_model(self, data: bytes) -> bool:
         """Whether the device's model is these bytes: same size, same CRC-32 in the header and over the flash."""
-        import zlib
-
         hello = self.hello()
         if not hello.model_valid or (hello.model_size, hello.model_crc) != (
             len(data),
@@ -252,6 +296,34 @@ class DeviceLink:
             timeout=self.commit_timeout,
         )
         return int.from_bytes(answer, "little")
+
+    def image_crc(self, offset: int, size: int) -> int:
+        """CRC-32 over bytes of the firmware's region."""
+        answer = self.request(
+            Command.IMAGE_CRC,
+            struct.pack("<II", offset, size),
+            doing="checking the firmware in flash",
+            timeout=self.commit_timeout,
+        )
+        return int.from_bytes(answer, "little")
+
+    def last_fault(self, *, clear: bool = False) -> tuple[int, FaultRecord | None]:
+        """Faults since power-on, and what is known of the last one; `clear` forgets that."""
+        answer = self.request(Command.LAST_FAULT, bytes([clear]), doing="asking for its last fault")
+        return _parsed(parse_last_fault, answer)
+
+    def statistics(self) -> Statistics:
+        """Counters of the line since the device started."""
+        return _parsed(Statistics.parse, self.request(Command.STATISTICS, doing="reading its counters"))
+
+    def measure(self, what: Memory, words: int) -> Measurement:
+        """CPU cycles for reading so many words (16,384 at most) of flash or RAM."""
+        payload = struct.pack("<II", what, words)
+        return _parsed(Measurement.parse, self.request(Command.MEASURE, payload, doing="measuring its memory"))
+
+    def hashes(self) -> list[int]:
+        """CRC-32 of each operator's output bytes in the last inference, which was asked to keep them; at most 256."""
+        return self._words_of_operators(Command.HASHES, "reading the hashes")
 
     def read_model(self, offset: int, size: int) -> bytes:
         """Bytes of the model region."""
@@ -279,16 +351,47 @@ class DeviceLink:
         cycles, microseconds = _unpack("<QI", answer, "the inference")
         return InferResult(self._outputs(answer[12:], output_sizes), cycles, microseconds)
 
+    def frame(
+        self,
+        frame: CameraFrame,
+        fit: str = "crop",
+        output_sizes: list[int] | None = None,
+        expected_input: bytes | None = None,
+    ) -> InferResult:
+        """Sends a camera's raw frame, which the device makes its input of (docs/camera.md), and runs the model on it.
+
+        expected_input: what `onnxino.camera.frame_input` makes of it; the device then computes only when it has the
+        same bytes. output_sizes: as in `infer`. Raises LinkError: also when the model takes no frame, or the frame does
+        not fit beside it.
+        """
+        from onnxino.camera import FITS, FORMATS
+
+        begin = struct.pack("<BBHH", FORMATS[frame.format], FITS[fit], frame.width, frame.height)
+        payload = b""
+        if expected_input is not None:
+            payload = struct.pack("<BxxxI", InferFlag.CHECK, zlib.crc32(expected_input))
+        self.request(Command.FRAME_BEGIN, begin, doing=f"sending a frame of {frame.width}x{frame.height}")
+        for at in range(0, len(frame.data), DATA):
+            piece = struct.pack("<I", at) + frame.data[at : at + DATA]
+            self.request(Command.FRAME_WRITE, piece, doing="sending a frame")
+        self.request(Command.FRAME_CONVERT, doing="converting the frame", timeout=self.infer_timeout)
+        answer = self._run(payload)
+        cycles, microseconds = _unpack("<QI", answer, "the inference")
+        return InferResult(self._outputs(answer[12:], output_sizes), cycles, microseconds)
+
     def _infer(self, inputs: list[bytes]) -> bytes:
         for index, data in enumerate(inputs):
             for at in range(0, len(data), DATA):
                 payload = struct.pack("<II", index, at) + data[at : at + DATA]
                 self.request(Command.INPUT_WRITE, payload, doing=f"sending input {index}")
+        return self._run()
+
+    def _run(self, payload: bytes = b"") -> bytes:
         # The device is silent while it computes. Asking again does no harm: the repetition waits in its buffer.
         retries = min(30, max(self.max_retries, round(self.infer_patience / self.infer_timeout)))
         start, before = time.monotonic(), self.retries
         answer = self.request(
-            Command.INFER, doing="waiting for the inference", timeout=self.infer_timeout, retries=retries
+            Command.INFER, payload, doing="waiting for the inference", timeout=self.infer_timeout, retries=retries
         )
         if self.retries == before:  # an undisturbed inference tells how long to wait for the next
             # In the emulator the device's time is not ours: the longer of the two counts.
@@ -306,16 +409,29 @@ class DeviceLink:
                 out += self.request(Command.OUTPUT_READ, payload, doing=f"reading output {index}")
         return bytes(out)
 
+    def infer_many(self, jobs: Iterable[Job], sizes: list[int]) -> Iterator[InferResult]:
+        """Runs the device's model on each job's input; the next input is sent while the device computes.
+
+        sizes: bytes of each output. The results come in order. Raises LinkError; the jobs whose results did not come
+        are then to be given again.
+        """
+        from onnxino_tools.pipeline import Pipeline
+
+        return Pipeline(self, self.hello(), sizes).run(jobs)
+
     def profile(self) -> list[tuple[int, int]]:
         """(operator index, CPU cycles) of each operator in the last inference."""
-        cycles: list[int] = []
+        return list(enumerate(self._words_of_operators(Command.PROFILE, "reading the profile")))
+
+    def _words_of_operators(self, command: Command, doing: str) -> list[int]:
+        words: list[int] = []
         while True:
-            answer = self.request(Command.PROFILE, struct.pack("<I", len(cycles)), doing="reading the profile")
-            (total,) = _unpack("<I", answer, "the profile")
+            answer = self.request(command, struct.pack("<I", len(words)), doing=doing)
+            (total,) = _unpack("<I", answer, doing.replace("reading ", ""))
             more = struct.unpack(f"<{len(answer) // 4 - 1}I", answer[4 : len(answer) // 4 * 4])
-            cycles += more
-            if not more or len(cycles) >= total:
-                return list(enumerate(cycles))
+            words += more
+            if not more or len(words) >= total:
+                return words
 
     def reset(self, wait: float = SILENCE_AFTER_RESET) -> Hello:
         """Restarts the device and waits up to `wait` seconds for its hello. Raises LinkError when it stays silent."""
@@ -337,6 +453,13 @@ def _parse_hello(payload: bytes) -> Hello:
         return Hello.parse(payload)
     except FrameError as error:
         raise LinkError(f"the device's hello cannot be read: {error}") from None
+
+
+def _parsed(parse: Callable[[bytes], T], payload: bytes) -> T:
+    try:
+        return parse(payload)
+    except FrameError as error:
+        raise LinkError(f"the device's answer cannot be read: {error}") from None
 
 
 def _unpack(form: str, answer: bytes, what: str) -> tuple[int, ...]:

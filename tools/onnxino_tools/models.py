@@ -6,12 +6,13 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
-from onnxino.errors import InputError
+from onnxino.errors import ConvertError, InputError
 from onnxino_tools import ui
 
 
-def read_model(path: str, others: Sequence[str] = ()) -> bytes:
+def read_model(path: str, others: Sequence[str] = (), notes: list[str] | None = None) -> bytes:
     """The bytes of the .oxm file, verified. others: what was named beside it, for the hint where they changed places.
+    notes: takes what is worth knowing of the model; None: it is said at once.
 
     Raises InputError, ModelError or ConvertError.
     """
@@ -29,11 +30,31 @@ def read_model(path: str, others: Sequence[str] = ()) -> bytes:
         content = file.read_bytes()
         parse_model(content, f"'{path}'")
         return content
-    from onnxino_converter import convert
-
-    content = convert(path, float=True).model
+    content, note = convert_model(path)
+    if note and notes is None:
+        ui.note(note)
+    elif note and notes is not None:
+        notes.append(note)
     ui.talk(f"model: {file.name} converted on the fly, {ui.size(len(content))}")
     return content
+
+
+def convert_model(path: str) -> tuple[bytes, str]:
+    """The bytes of the .oxm file, the same as of onnxino convert, and what is worth knowing: a model that is not
+    quantized is converted as with --float. Raises ConvertError.
+    """
+    from onnxino_converter import convert
+    from onnxino_converter.importer import import_graph, load_source
+    from onnxino_converter.pipeline import is_quantized
+
+    try:
+        quantized = is_quantized(import_graph(load_source(path).model))
+    except ConvertError:  # conversion says it with a hint
+        quantized = True
+    if quantized:
+        return convert(path).model, ""
+    note = "the model is not quantized: it runs in float32, which takes about four times the memory of int8"
+    return convert(path, float=True).model, f"{note}; onnxino convert --calibrate quantizes it"
 
 
 def _check_kind(file: Path, others: Sequence[str]) -> None:

@@ -9,14 +9,16 @@ import struct
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from enum import IntEnum
+from enum import IntEnum, IntFlag
 
-VERSION = 1
+VERSION = 2
 MAX_PAYLOAD = 1040
 HEADER = struct.Struct("<BBBBHH")  # version, type, status, flags, sequence, payload size
 CRC_SIZE = 4
 MAX_FRAME = HEADER.size + MAX_PAYLOAD + CRC_SIZE
 REPLY = 0x80
+MAX_WINDOW = 8  # requests that may wait for their answers at once: INFER and INPUT_WRITEs, nothing else
+MODEL_NOT_OPENED = -100  # Hello.model_status: the last starts ended in faults, so the device did not open its model
 
 
 class Command(IntEnum):
@@ -25,15 +27,61 @@ class Command(IntEnum):
     HELLO = 0x01
     ECHO = 0x02
     RESET = 0x03
+    LAST_FAULT = 0x04
+    STATISTICS = 0x05
+    MEASURE = 0x06
     LOAD_BEGIN = 0x10
     LOAD_WRITE = 0x11
     LOAD_COMMIT = 0x12
     MODEL_READ = 0x13
     MODEL_CRC = 0x14
+    IMAGE_CRC = 0x15
     INPUT_WRITE = 0x20
     INFER = 0x21
     OUTPUT_READ = 0x22
     PROFILE = 0x23
+    HASHES = 0x24
+    FRAME_BEGIN = 0x30
+    FRAME_WRITE = 0x31
+    FRAME_CONVERT = 0x32
+
+
+class InferFlag(IntFlag):
+    """Flags of INFER."""
+
+    HASHES = 1  # keep the CRC-32 of each operator's output
+    CHECK = 2  # the CRC-32 of all input bytes follows
+
+
+class Memory(IntEnum):
+    """What MEASURE reads."""
+
+    FLASH = 0
+    RAM = 1
+
+
+class Transport(IntEnum):
+    """How a request came to the device."""
+
+    UART = 0
+    USB = 1
+
+
+class Bootloader(IntEnum):
+    """Which bootloader the device found in its flash."""
+
+    UNKNOWN = 0
+    BL1 = 1
+    BL2 = 2
+
+
+class FrameFormat(IntEnum):
+    """A camera's frame: 1 byte a pixel (grey) or 2."""
+
+    GREY = 0
+    RGB565_BIG = 1
+    RGB565_LITTLE = 2
+    YUYV = 3
 
 
 class Event(IntEnum):
@@ -63,6 +111,11 @@ class Status(IntEnum):
     INPUT_INCOMPLETE = 14
     RUN_FAILED = 15
     NO_RESULT = 16
+    BUSY = 17
+    INPUT_DIFFERS = 18
+    FRAME_TOO_LARGE = 19
+    FRAME_INCOMPLETE = 20
+    FRAME_REFUSED = 21
 
 
 STATUS_TEXT = {
@@ -83,6 +136,11 @@ STATUS_TEXT = {
     Status.INPUT_INCOMPLETE: "the device has not received the whole input",
     Status.RUN_FAILED: "the inference failed on the device",
     Status.NO_RESULT: "the device has no result to read",
+    Status.BUSY: "the device is busy with an inference",
+    Status.INPUT_DIFFERS: "the device holds other input bytes than were sent",
+    Status.FRAME_TOO_LARGE: "the frame does not fit behind the model's arena",
+    Status.FRAME_INCOMPLETE: "the device has not received the whole frame",
+    Status.FRAME_REFUSED: "the model on the device takes no such frame",
 }
 
 
@@ -171,7 +229,7 @@ class Decoder:
                 self.damaged += 1
 
 
-_HELLO = struct.Struct("<BBH3sx8s6Ii5I")
+_HELLO = struct.Struct("<BBH3sx8s6Ii5I3I3Bx")
 
 
 @dataclass(frozen=True)
@@ -197,6 +255,18 @@ class Hello:
     input_sizes: tuple[int, ...]
     output_sizes: tuple[int, ...]
     model_name: str
+    image_crc: int = 0  # CRC-32 of the running firmware's image, the whole .bin
+    image_size: int = 0
+    reset_reasons: int = 0  # POWER.RESETREAS at the start: bit 0 pin, 1 watchdog, 2 soft reset, 3 lockup; 0 power-on
+    transport: int = 0  # enum Transport: how this request came
+    bootloader: int = 0  # enum Bootloader
+    fault_waiting: bool = False  # LAST_FAULT tells of a fault before the last reset
+
+    @property
+    def stages_inputs(self) -> bool:
+        """Whether inputs of the next inference may be written while one runs, or before its outputs are read."""
+        free = self.arena_size - _round_up(self.model_arena_size)
+        return self.model_valid and sum(map(_round_up, self.input_sizes)) <= free
 
     @property
     def model_valid(self) -> bool:
@@ -210,7 +280,8 @@ class Hello:
             raise FrameError(f"the answer to hello has {len(payload)} bytes, {_HELLO.size} or more were expected")
         values = _HELLO.unpack_from(payload)
         version, board, max_payload, firmware, device = values[:5]
-        clock, arena, region, page, stack, free, status, size, crc, model_arena, operators, ports = values[5:]
+        clock, arena, region, page, stack, free, status, size, crc, model_arena, operators, ports = values[5:17]
+        image_crc, image_size, reasons, transport, bootloader, fault = values[17:]
         inputs, count = ports & 0xFFFF, (ports & 0xFFFF) + (ports >> 16)
         if len(payload) < _HELLO.size + 4 * count:
             raise FrameError(f"the answer to hello ends within the sizes of {count} inputs and outputs")
@@ -235,4 +306,79 @@ class Hello:
             input_sizes=sizes[:inputs],
             output_sizes=sizes[inputs:],
             model_name=payload[_HELLO.size + 4 * count :].decode("utf-8", "replace"),
+            image_crc=image_crc,
+            image_size=image_size,
+            reset_reasons=reasons,
+            transport=transport,
+            bootloader=bootloader,
+            fault_waiting=fault != 0,
         )
+
+
+def _round_up(size: int) -> int:
+    return (size + 15) // 16 * 16
+
+
+@dataclass(frozen=True)
+class FaultRecord:
+    """What the core said of an exception that the firmware did not expect (event FAULT, answer to LAST_FAULT)."""
+
+    exception: int  # number: 2 NMI, 3 hard fault, 4 memory, 5 bus, 6 usage, 16 and up interrupts
+    pc: int
+    lr: int
+    psr: int
+    cfsr: int
+    hfsr: int
+    mmfar: int
+    bfar: int
+
+    @staticmethod
+    def parse(payload: bytes) -> FaultRecord:
+        """From 8 words. Raises FrameError when there are fewer."""
+        return FaultRecord(*_words("<8I", payload, "a fault record"))
+
+
+def parse_last_fault(payload: bytes) -> tuple[int, FaultRecord | None]:
+    """The answer to LAST_FAULT: faults since power-on, and the last one's record unless it was cleared."""
+    (count,) = _words("<I", payload, "the answer to last_fault")
+    return count, FaultRecord.parse(payload[4:]) if len(payload) > 4 else None
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """Counters since the device started (faults: since power-on)."""
+
+    frames: int  # requests received whole
+    bad_frames: int  # pieces between zeros that were none
+    repeated: int  # requests that were answered again without being run again
+    uart_errors: int  # times that the UART's receiver lost its place or bytes, and started anew
+    usb_resets: int
+    usb_suspends: int
+    usb_dropped: int  # bytes of answers that nobody fetched over USB
+    faults: int
+    uptime_microseconds: int
+
+    @staticmethod
+    def parse(payload: bytes) -> Statistics:
+        """From the answer's payload. Raises FrameError when it is too short."""
+        return Statistics(*_words("<8IQ", payload, "the answer to statistics"))
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """CPU cycles for reading so many words, and the instruction cache's hits and misses meanwhile."""
+
+    cycles: int
+    cache_hits: int
+    cache_misses: int
+
+    @staticmethod
+    def parse(payload: bytes) -> Measurement:
+        """From the answer's payload. Raises FrameError when it is too short."""
+        return Measurement(*_words("<3I", payload, "the answer to measure"))
+
+
+def _words(form: str, payload: bytes, what: str) -> tuple[int, ...]:
+    if len(payload) < struct.calcsize(form):
+        raise FrameError(f"{what} has {len(payload)} bytes, {struct.calcsize(form)} were expected")
+    return struct.unpack_from(form, payload)

@@ -8,9 +8,11 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Generator, Iterable, Sequence
+from contextvars import ContextVar
 from typing import TextIO
 
+_silent = ContextVar("silent", default=False)
 _COLOURS = {"red": "31", "green": "32", "yellow": "33", "cyan": "36", "bold": "1", "dim": "2"}
 
 
@@ -44,8 +46,20 @@ def out(text: str = "") -> None:
 
 def talk(text: str = "") -> None:
     """One line of talk on stderr; lost where the terminal is gone, which must not stop the work."""
+    if _silent.get():
+        return
     with contextlib.suppress(OSError):
         write(sys.stderr, text)
+
+
+@contextlib.contextmanager
+def silence() -> Generator[None]:
+    """No talk within this block: for functions that others call from Python."""
+    token = _silent.set(True)
+    try:
+        yield
+    finally:
+        _silent.reset(token)
 
 
 def out_json(value: object) -> None:

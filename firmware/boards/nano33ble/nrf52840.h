@@ -10,7 +10,7 @@
 #define DWT_CTRL ONX_REG(0xE0001000u) /* bit 0: CYCCNT counts */
 #define DWT_CYCCNT ONX_REG(0xE0001004u)
 #define SYSTICK_CTRL ONX_REG(0xE000E010u)
-#define NVIC_ISER0 ONX_REG(0xE000E100u)
+#define NVIC_ISER(n) ONX_REG(0xE000E100u + 4u * (n))
 #define NVIC_ICER(n) ONX_REG(0xE000E180u + 4u * (n))
 #define NVIC_ICPR(n) ONX_REG(0xE000E280u + 4u * (n))
 #define SCB_AIRCR ONX_REG(0xE000ED0Cu)
@@ -27,8 +27,22 @@
 #define CLOCK_EVENTS_HFCLKSTARTED ONX_REG(0x40000100u)
 #define CLOCK_EVENTS_DONE ONX_REG(0x4000010Cu)
 #define CLOCK_EVENTS_CTTO ONX_REG(0x40000110u)
+#define POWER_RESETREAS ONX_REG(0x40000400u) /* a written 1 clears the bit */
+#define CLOCK_HFCLKSTAT ONX_REG(0x4000040Cu) /* 0x10001: the crystal runs */
 #define CLOCK_CTIV ONX_REG(0x40000538u)
 #define CLOCK_TRACECONFIG ONX_REG(0x4000055Cu)
+
+#define POWER_IRQ 0u
+#define POWER_EVENTS_USBDETECTED ONX_REG(0x4000011Cu)
+#define POWER_EVENTS_USBREMOVED ONX_REG(0x40000120u)
+#define POWER_EVENTS_USBPWRRDY ONX_REG(0x40000124u)
+#define POWER_INTENSET ONX_REG(0x40000304u)
+#define POWER_INTENCLR ONX_REG(0x40000308u)
+#define POWER_INT_USB (7u << 7) /* detected, removed, ready */
+#define POWER_USBREGSTATUS ONX_REG(0x40000438u)
+#define POWER_USBREG_VBUS 1u
+#define POWER_USBREG_READY 2u
+#define POWER_GPREGRET ONX_REG(0x4000051Cu)
 
 /* UARTE0, irq 2 */
 #define UARTE0_IRQ 2u
@@ -99,6 +113,9 @@
 #define NVMC_ERASEPAGE ONX_REG(0x4001E508u)
 #define NVMC_ICACHECNF ONX_REG(0x4001E540u)
 
+#define NVMC_IHIT ONX_REG(0x4001E548u)
+#define NVMC_IMISS ONX_REG(0x4001E54Cu)
+
 /* PPI */
 #define PPI_CHENSET ONX_REG(0x4001F504u)
 #define PPI_CH_EEP(n) ONX_REG(0x4001F510u + 8u * (n))
@@ -108,6 +125,10 @@
 #define FICR_DEVICEID0 ONX_REG(0x10000060u)
 #define FICR_DEVICEID1 ONX_REG(0x10000064u)
 
+#define FICR_DEVICEADDR0 ONX_REG(0x100000A4u)
+#define FICR_DEVICEADDR1 ONX_REG(0x100000A8u)
+#define UICR_NRFFW0 ONX_REG(0x10001014u) /* where the MBR finds the bootloader */
+
 /* GPIO port p (0 or 1) */
 #define GPIO_BASE(p) (0x50000000u + 0x300u * (p))
 #define GPIO_OUTSET(p) ONX_REG(GPIO_BASE(p) + 0x508u)
@@ -116,6 +137,52 @@
 #define GPIO_DIRCLR(p) ONX_REG(GPIO_BASE(p) + 0x51Cu)
 /* bit 1: input off; bits 2 and 3: pull-up */
 #define GPIO_PIN_CNF(p, pin) ONX_REG(GPIO_BASE(p) + 0x700u + 4u * (pin))
+
+/* USBD, irq 39 */
+#define USBD_IRQ 39u
+#define USBD_TASKS_STARTEPIN(n) ONX_REG(0x40027004u + 4u * (n))
+#define USBD_TASKS_STARTEPOUT(n) ONX_REG(0x40027028u + 4u * (n))
+#define USBD_TASKS_EP0RCVOUT ONX_REG(0x4002704Cu)
+#define USBD_TASKS_EP0STATUS ONX_REG(0x40027050u)
+#define USBD_TASKS_EP0STALL ONX_REG(0x40027054u)
+#define USBD_EVENTS_USBRESET ONX_REG(0x40027100u)
+#define USBD_EVENTS_ENDEPIN(n) ONX_REG(0x40027108u + 4u * (n))
+#define USBD_EVENTS_EP0DATADONE ONX_REG(0x40027128u)
+#define USBD_EVENTS_ENDEPOUT(n) ONX_REG(0x40027130u + 4u * (n))
+#define USBD_EVENTS_USBEVENT ONX_REG(0x40027158u)
+#define USBD_EVENTS_EP0SETUP ONX_REG(0x4002715Cu)
+#define USBD_EVENTS_EPDATA ONX_REG(0x40027160u)
+#define USBD_INTENSET ONX_REG(0x40027304u)
+#define USBD_INTENCLR ONX_REG(0x40027308u)
+#define USBD_INT_USED (1u << 0 | 1u << 10 | 1u << 22 | 1u << 23 | 1u << 24) /* reset, data done, event, setup, data */
+#define USBD_EVENTCAUSE ONX_REG(0x40027400u)                                /* a written 1 clears the bit */
+#define USBD_CAUSE_SUSPEND (1u << 8)
+#define USBD_CAUSE_RESUME (1u << 9)
+#define USBD_CAUSE_READY (1u << 11)
+#define USBD_EPDATASTATUS ONX_REG(0x4002746Cu) /* bit n: IN packet taken, 16 + n: OUT packet came; 1 clears */
+#define USBD_SETUP(n) ONX_REG(0x40027480u + 4u * (n))
+#define USBD_SIZE_EPOUT(n) ONX_REG(0x400274A0u + 4u * (n))
+#define USBD_ENABLE ONX_REG(0x40027500u)
+#define USBD_USBPULLUP ONX_REG(0x40027504u)
+#define USBD_DTOGGLE ONX_REG(0x4002750Cu) /* endpoint, bit 7 IN, bits 8 and 9: 0 select only, 1 DATA0 */
+#define USBD_EPINEN ONX_REG(0x40027510u)
+#define USBD_EPOUTEN ONX_REG(0x40027514u)
+#define USBD_EPSTALL ONX_REG(0x40027518u) /* endpoint, bit 7 IN, bit 8 stall */
+#define USBD_EPIN_PTR(n) ONX_REG(0x40027600u + 0x14u * (n))
+#define USBD_EPIN_MAXCNT(n) ONX_REG(0x40027604u + 0x14u * (n))
+#define USBD_EPOUT_PTR(n) ONX_REG(0x40027700u + 0x14u * (n))
+#define USBD_EPOUT_MAXCNT(n) ONX_REG(0x40027704u + 0x14u * (n))
+#define USBD_ERRATUM_199 ONX_REG(0x40027C1Cu)
+#define ERRATA_LOCK ONX_REG(0x4006EC00u)
+#define ERRATUM_171 ONX_REG(0x4006EC14u)
+#define ERRATUM_187 ONX_REG(0x4006ED14u)
+
+/* A word at any address, also at 0, which the compiler would take for a null pointer. */
+static inline uint32_t onx_word_at(uint32_t address)
+{
+    __asm volatile("" : "+r"(address));
+    return ONX_REG(address);
+}
 
 static inline void onx_data_barrier(void) { __asm volatile("dsb" ::: "memory"); }
 

@@ -1,5 +1,6 @@
 /* Vectors, reset and fault handlers of the nRF52840: from the bootloader's state to onx_main(). */
 #include "board.h"
+#include "fault.h"
 #include "nano33ble.h"
 #include "nrf52840.h"
 
@@ -12,6 +13,7 @@ void onx_fault_handler(void);
 void onx_start(void);
 void onx_fault(const uint32_t *frame);
 
+#define RESET_BY_LOCKUP 8u /* in RESETREAS: a fault within the fault handler */
 #define ONX_STACK_PAINT 0xA5A5A5A5u
 
 typedef void (*onx_vector)(void);
@@ -28,6 +30,14 @@ const struct {
     { onx_reset_handler, onx_fault_handler, onx_fault_handler, ONX_FAULTS_4, ONX_FAULTS_4, ONX_FAULTS_4, ONX_FAULTS_16,
       ONX_FAULTS_16, ONX_FAULTS_16 },
 };
+
+/* Behind the vectors: by this the image is known, and whether it is whole. Building fills in size and CRC-32. */
+const struct {
+    uint8_t magic[4];
+    uint32_t format;
+    uint32_t size;
+    uint32_t crc; /* CRC-32 of the image without this field */
+} onx_mark __attribute__((section(".onx_mark"), used)) = { { 'O', 'N', 'X', 'F' }, 1, 0, 0 };
 
 /* The bootloader may leave VTOR = 0 (its own table), the MPU on with RAM execute-never, and the FPU in any state. */
 __attribute__((naked, noreturn, used)) void onx_reset_handler(void)
@@ -68,6 +78,15 @@ __attribute__((naked, noreturn, used)) void onx_fault_handler(void)
                    ".ltorg\n");
 }
 
+static _Noreturn void restart(void)
+{
+    onx_data_barrier();
+    SCB_AIRCR = 0x05FA0004u;
+    onx_data_barrier();
+    for (;;) {
+    }
+}
+
 /* frame: r0, r1, r2, r3, r12, lr, pc, psr as the core stacked them. */
 __attribute__((noreturn, used)) void onx_fault(const uint32_t *frame)
 {
@@ -89,7 +108,7 @@ __attribute__((noreturn, used)) void onx_fault(const uint32_t *frame)
     for (uint32_t i = 0; i < ONX_BOARD_CLOCK_HZ / 8; i++) { /* about half a second of red light */
         __asm volatile("nop");
     }
-    onx_board_reset();
+    restart();
 }
 
 /* What Zephyr's bootloader leaves running: RTC1 with its interrupt, UARTE0, the PWMs of the LED. */
@@ -144,10 +163,16 @@ void onx_start(void)
     FPU_FPDSCR = 0;
     FPU_FPCCR &= ~(1u << 30); /* erratum 776924 of the core: no lazy stacking */
     silence_bootloader();
+    onx_reasons_start();
     start_clocks();
     onx_timers_start();
     onx_light_start();
     onx_uart_start();
+    onx_usb_port_start();
+    if ((onx_board_reset_reasons() & RESET_BY_LOCKUP) != 0) {
+        static const uint32_t nothing_known[8] = { 0 };
+        onx_fault_note(onx_board_fault_record(), nothing_known);
+    }
     onx_main();
     onx_board_reset();
 }
@@ -168,9 +193,6 @@ uint32_t onx_board_stack_free(void)
 
 _Noreturn void onx_board_reset(void)
 {
-    onx_data_barrier();
-    SCB_AIRCR = 0x05FA0004u;
-    onx_data_barrier();
-    for (;;) {
-    }
+    onx_usb_finish();
+    restart();
 }

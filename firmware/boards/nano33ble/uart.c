@@ -26,6 +26,7 @@ static struct {
     uint8_t ring[RING];
     uint32_t consumed; /* bytes taken out of the ring since the receiver started */
     uint32_t started;  /* halves that the DMA has begun */
+    uint32_t errors;
 } uart;
 
 static void name_next_half(void)
@@ -61,7 +62,7 @@ static void wait_for(const volatile uint32_t *event)
     }
 }
 
-static void receiver_restart(void)
+void onx_uart_restart(void)
 {
     UARTE0_SHORTS = 0;
     UARTE0_EVENTS_RXTO = 0;
@@ -123,11 +124,12 @@ static bool in_step(uint32_t count)
     return false;
 }
 
-size_t onx_board_read(uint8_t *data, size_t capacity)
+size_t onx_uart_read(uint8_t *data, size_t capacity)
 {
     const uint32_t count = received();
     if (UARTE0_EVENTS_ERROR != 0 || !in_step(count) || count - uart.consumed > RING) {
-        receiver_restart();
+        uart.errors++;
+        onx_uart_restart();
         return 0;
     }
     uint32_t size = count - uart.consumed;
@@ -142,25 +144,18 @@ size_t onx_board_read(uint8_t *data, size_t capacity)
     return size;
 }
 
-/* Interrupts are masked, yet a pending one that is enabled in the NVIC ends the sleep. A byte that arrives between the
-   look at the counter and WFI has raised RXDRDY after it was cleared, so WFI falls through. */
-void onx_board_wait(void)
+bool onx_uart_wakes(void)
 {
     UARTE0_EVENTS_RXDRDY = 0;
     UARTE0_INTENSET = UARTE_INT_RXDRDY | UARTE_INT_ERROR;
-    NVIC_ISER0 = 1u << UARTE0_IRQ;
-    if (received() == uart.consumed && UARTE0_EVENTS_ERROR == 0) {
-        onx_data_barrier();
-        __asm volatile("wfi" ::: "memory");
-    }
-    UARTE0_INTENCLR = UARTE_INT_RXDRDY | UARTE_INT_ERROR;
-    NVIC_ICER(0) = 1u << UARTE0_IRQ;
-    NVIC_ICPR(0) = 1u << UARTE0_IRQ;
+    return received() == uart.consumed && UARTE0_EVENTS_ERROR == 0;
 }
 
-void onx_board_resynchronise(void) { receiver_restart(); }
+void onx_uart_is_awake(void) { UARTE0_INTENCLR = UARTE_INT_RXDRDY | UARTE_INT_ERROR; }
 
-void onx_board_write(const uint8_t *data, size_t size)
+uint32_t onx_uart_errors(void) { return uart.errors; }
+
+void onx_uart_write(const uint8_t *data, size_t size)
 {
     if (size == 0) {
         return;

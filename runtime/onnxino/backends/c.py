@@ -19,17 +19,18 @@ from onnxino.schema.model import Model
 PACKAGE = Path(__file__).resolve().parent.parent
 OPTIONS = ("-std=c11", "-O3", "-ffp-contract=off", f"-I{PACKAGE}")
 ALIGNMENT = 16  # ONX_ALIGNMENT
+FOLDERS = ("engine", "ops", "camera")  # of the C sources
 CHUNK = 32  # samples of one call: a fraction of a second
 
 
 def engine_sources() -> list[Path]:
     """The C files of the runtime, as any program compiles them (with -I of the package's folder)."""
-    return sorted((PACKAGE / "engine").glob("*.c")) + sorted((PACKAGE / "ops").glob("*.c"))
+    return [path for folder in FOLDERS for path in sorted((PACKAGE / folder).glob("*.c"))]
 
 
 def engine_headers() -> list[Path]:
     """The headers that the sources include."""
-    return sorted((PACKAGE / "engine").glob("*.h")) + sorted((PACKAGE / "ops").glob("*.h"))
+    return [path for folder in FOLDERS for path in sorted((PACKAGE / folder).glob("*.h"))]
 
 
 @cache

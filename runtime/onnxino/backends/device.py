@@ -13,6 +13,7 @@ from onnxino.model import dtype_of, shape_of, tensor_bytes
 from onnxino.schema.model import Model
 
 if TYPE_CHECKING:
+    from onnxino.camera import Frame
     from onnxino_tools.link import DeviceLink
     from onnxino_tools.transport import Transport
 
@@ -30,6 +31,7 @@ class DeviceBackend:
         """
         if find_spec("onnxino_tools") is None:
             raise LinkError(f"the backend '{port}' needs the package onnxino_tools", "pip install onnxino")
+        from onnxino_tools.devices import first_hello
         from onnxino_tools.link import DeviceLink
 
         self.cycles = None
@@ -37,6 +39,8 @@ class DeviceBackend:
         self._outputs = [model.tensors[port.tensor] for port in model.outputs]
         self.link = DeviceLink(_emulator(data) if port == "emulator" else _serial_port(port))
         try:
+            if port != "emulator":
+                first_hello(self.link, port)
             if not self.link.has_model(data):
                 self.link.load_model(data)
         except BaseException:
@@ -53,11 +57,26 @@ class DeviceBackend:
         for sample in range(count):
             result = self.link.infer([np.ascontiguousarray(array[sample]).tobytes() for array in inputs], sizes)
             self.cycles[sample] = result.cycles
-            at = 0
-            for output, size in zip(outputs, sizes, strict=True):
-                output[sample] = np.frombuffer(result.output[at : at + size], output.dtype).reshape(output.shape[1:])
-                at += size
+            self._take(result.output, sizes, outputs, sample)
         return outputs
+
+    def run_frame(self, frame: Frame, fit: str, expected: NDArray[Any]) -> list[NDArray[Any]]:
+        """Sends a camera's raw frame, which the device converts itself; one sample.
+
+        expected: [1, *tensor.shape], what `frame_input` makes of it: the device compares. Raises LinkError.
+        """
+        sizes = [tensor_bytes(tensor) for tensor in self._outputs]
+        outputs = [np.empty((1, *shape_of(tensor)), dtype_of(tensor)) for tensor in self._outputs]
+        result = self.link.frame(frame, fit, sizes, np.ascontiguousarray(expected).tobytes())
+        self.cycles = np.array([result.cycles], np.int64)
+        self._take(result.output, sizes, outputs, 0)
+        return outputs
+
+    def _take(self, data: bytes, sizes: list[int], outputs: list[NDArray[Any]], sample: int) -> None:
+        at = 0
+        for output, size in zip(outputs, sizes, strict=True):
+            output[sample] = np.frombuffer(data[at : at + size], output.dtype).reshape(output.shape[1:])
+            at += size
 
     def run_all(self, inputs: list[NDArray[Any]]) -> NoReturn:
         """A device keeps no intermediate tensors: raises OnnxinoError."""

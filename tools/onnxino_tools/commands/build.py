@@ -26,17 +26,29 @@ def add_arguments(parser: arguments.Parser) -> None:
 def run(args: Namespace) -> int:
     import hashlib
 
-    from onnxino_tools.build import build_firmware
+    from onnxino_tools.build import build
+    from onnxino_tools.build_sizes import FLASH_LIMIT, RAM_LIMIT
 
     if not args.json:
         ui.talk(f"compiling the firmware for {args.board} with {args.compiler} ...")
-    path = build_firmware(args.output, args.compiler, board=args.board)
+    built = build(args.output, args.compiler, board=args.board)
+    path, sizes = built.path, built.sizes
     image = path.read_bytes()
     digest = hashlib.sha256(image).hexdigest()
     if args.json:
-        ui.out_json({"image": str(path), "bytes": len(image), "sha256": digest, "compiler": args.compiler})
+        ui.out_json(
+            {
+                "image": str(path),
+                "bytes": len(image),
+                "sha256": digest,
+                "compiler": args.compiler,
+                "sizes": sizes.as_dict(),
+            }
+        )
     else:
         rows = [("image", str(path)), ("size", ui.size(len(image))), ("SHA-256", digest)]
+        rows.append(("of it firmware", f"{ui.size(sizes.firmware)}, of {ui.size(FLASH_LIMIT)} at most"))
+        rows.append(("RAM", f"{ui.size(sizes.ram)}, of {ui.size(RAM_LIMIT)} at most, and {ui.size(sizes.arena)} arena"))
         for line in ui.table(rows):
             ui.out(line)
         ui.talk(f"next: onnxino emulate --image {path}")

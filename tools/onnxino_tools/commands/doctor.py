@@ -21,6 +21,7 @@ EXTRAS = {  # extra -> (distribution, module), what it is for
     "emulator": ("unicorn", "unicorn", "the emulated board"),
     "toolchain": ("ziglang", "ziglang", "building the firmware"),
     "images": ("pillow", "PIL", "image files"),
+    "pyocd": ("pyocd", "pyocd", "flashing with a debug probe"),
     "verify": ("onnxruntime", "onnxruntime", "comparing with ONNX Runtime"),
 }
 

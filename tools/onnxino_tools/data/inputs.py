@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onnxino.errors import InputError
+from onnxino.pixels import DTYPES, PixelOptions, PixelRule, choose_rule, text_of
 from onnxino_tools import ui
 from onnxino_tools.data.dataset import Dataset, load_dataset, usual_split
-from onnxino_tools.data.pixels import DTYPES, PixelOptions, PixelRule, choose_rule, text_of
 
 if TYPE_CHECKING:
     from argparse import Namespace

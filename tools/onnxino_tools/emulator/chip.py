@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol
 
 from onnxino_tools.emulator.fault import EmulatorFault
-from onnxino_tools.emulator.memory import PAGE, Memory
+from onnxino_tools.emulator.memory import PAGE, Memory, Read, Write
 from onnxino_tools.emulator.peripherals.base import Peripheral, Quiet
 from onnxino_tools.emulator.peripherals.clock_power import RESET_WATCHDOG, ClockPower
 from onnxino_tools.emulator.peripherals.gpio import Gpio
@@ -19,6 +19,8 @@ from onnxino_tools.emulator.peripherals.system import Dwt, SystemControl
 from onnxino_tools.emulator.peripherals.systick import SysTick
 from onnxino_tools.emulator.peripherals.timer import Timer
 from onnxino_tools.emulator.peripherals.uarte import Uarte
+from onnxino_tools.emulator.peripherals.usbd import Usbd
+from onnxino_tools.emulator.peripherals.usbd_errata import UsbErrata
 from onnxino_tools.emulator.peripherals.watchdog import Watchdog
 from onnxino_tools.emulator.scheduler import Scheduler
 
@@ -30,8 +32,8 @@ _QUIET = {
     0x40013000: "COMP", 0x40014000: "EGU0", 0x40015000: "EGU1", 0x40016000: "EGU2", 0x40017000: "EGU3",
     0x40018000: "EGU4", 0x40019000: "EGU5", 0x4001C000: "PWM0", 0x4001D000: "PDM", 0x40020000: "MWU",
     0x40021000: "PWM1", 0x40022000: "PWM2", 0x40023000: "SPI2", 0x40025000: "I2S", 0x40026000: "FPU",
-    0x40027000: "USBD", 0x40029000: "QSPI", 0x4002D000: "PWM3", 0x4002F000: "SPIM3",
-    0x4006E000: "USBD errata registers", 0x5002A000: "CRYPTOCELL", 0xE0000000: "ITM", 0xE0002000: "FPB",
+    0x40029000: "QSPI", 0x4002D000: "PWM3", 0x4002F000: "SPIM3",
+    0x5002A000: "CRYPTOCELL", 0xE0000000: "ITM", 0xE0002000: "FPB",
 }  # fmt: skip
 
 
@@ -81,7 +83,11 @@ class Bus:
         self.uarte0 = Uarte(self, 0x40002000, 2, rx_pin=RX_PIN, tx_pin=TX_PIN, paced=paced)
         self.uarte0.on_sent = engine.sent
         self.uarte1 = Uarte(self, 0x40028000, 40, rx_pin=-1, tx_pin=-1)
-        self.power = ClockPower(self, self._hfxo)
+        errata = UsbErrata(self)
+        self.usbd = Usbd(self, errata)
+        self.power = ClockPower(self, self._hfxo, self.usbd.supply_changed)
+        self.usbd.supply = self.power
+        self.usbd.skip = engine.stall
         self.gpio = Gpio(self)
         self.nvmc = Nvmc(self, memory, engine.stall, engine.flash_changed)
         self.watchdog = Watchdog(self, lambda: engine.request_reset(RESET_WATCHDOG))
@@ -98,7 +104,7 @@ class Bus:
             for i, (base, irq, channels) in enumerate(((0x4000B000, 11, 3), (0x40011000, 17, 4), (0x40024000, 36, 4)))
         ]
         self.peripherals: list[Peripheral] = [
-            self.power, self.uarte0, self.uarte1, self.gpio, self.nvmc, self.ppi, self.watchdog,
+            self.usbd, errata, self.power, self.uarte0, self.uarte1, self.gpio, self.nvmc, self.ppi, self.watchdog,
             *self.timers, *self.rtcs, Temperature(self), Random(self),
             *(Quiet(self, base, name) for base, name in _QUIET.items()),
         ]  # fmt: skip
@@ -150,62 +156,67 @@ class Bus:
 
     def _hfxo(self, running: bool) -> None:
         self.uarte0.hfxo_running = self.uarte1.hfxo_running = running
+        self.usbd.hfxo(running)
 
-    def _reader(self, peripheral: Peripheral) -> Callable[[int, int], int]:
-        def read(offset: int, size: int) -> int:
-            self._engine.access()
-            if size != 4 or offset & 3:
-                self._odd_access(peripheral, offset, size)
-            value = peripheral.read(offset & ~3)
-            self._engine.after_read()
-            return value >> 8 * (offset & 3)
+    # The callbacks of the engine, in one piece: they are called for each access. An exception cannot pass through the
+    # engine: it is kept (Ctrl-C too) and raised when the engine has stopped.
 
-        return self._guard_read(read)
+    def _reader(self, peripheral: Peripheral) -> Read:
+        access, after, inner = self._engine.access, self._engine.after_read, peripheral.read
 
-    def _writer(self, peripheral: Peripheral) -> Callable[[int, int, int], None]:
-        def write(offset: int, size: int, value: int) -> None:
-            self._engine.access()
-            if size != 4 or offset & 3:
-                self._odd_access(peripheral, offset, size)
-            peripheral.write(offset & ~3, value & 0xFFFFFFFF)
-
-        return self._guard_write(write)
-
-    def _odd_access(self, peripheral: Peripheral, offset: int, size: int) -> None:
-        address = peripheral.base + offset
-        self.warn(f"access of {size} bytes to {peripheral.name} at 0x{address:08x}: registers are 32 bits")
-
-    def _sized_reader(self, inner: Callable[[int, int], int]) -> Callable[[int, int], int]:
-        def read(offset: int, size: int) -> int:
-            self._engine.access()
-            return inner(offset, size)
-
-        return self._guard_read(read)
-
-    def _sized_writer(self, inner: Callable[[int, int, int], None]) -> Callable[[int, int, int], None]:
-        def write(offset: int, size: int, value: int) -> None:
-            self._engine.access()
-            inner(offset, size, value & 0xFFFFFFFF)
-
-        return self._guard_write(write)
-
-    def _guard_read(self, inner: Callable[[int, int], int]) -> Callable[[int, int], int]:
-        """An exception cannot pass through the engine: it is kept and raised when the engine has stopped."""
-
-        def read(offset: int, size: int) -> int:
+        def read(_uc: Any, offset: int, size: int, _user: Any) -> int:
             try:
-                return inner(offset, size)
-            except BaseException as error:  # Ctrl-C too
+                access()
+                if size != 4 or offset & 3:
+                    self._odd_access(peripheral, offset, size)
+                value = inner(offset & ~3)
+                after()
+                return value >> 8 * (offset & 3)
+            except BaseException as error:
                 self._keep(error)
                 return 0
 
         return read
 
-    def _guard_write(self, inner: Callable[[int, int, int], None]) -> Callable[[int, int, int], None]:
-        def write(offset: int, size: int, value: int) -> None:
+    def _writer(self, peripheral: Peripheral) -> Write:
+        access, inner = self._engine.access, peripheral.write
+
+        def write(_uc: Any, offset: int, size: int, value: int, _user: Any) -> None:
             try:
-                inner(offset, size, value)
-            except BaseException as error:  # Ctrl-C too
+                access()
+                if size != 4 or offset & 3:
+                    self._odd_access(peripheral, offset, size)
+                inner(offset & ~3, value & 0xFFFFFFFF)
+            except BaseException as error:
+                self._keep(error)
+
+        return write
+
+    def _odd_access(self, peripheral: Peripheral, offset: int, size: int) -> None:
+        address = peripheral.base + offset
+        self.warn(f"access of {size} bytes to {peripheral.name} at 0x{address:08x}: registers are 32 bits")
+
+    def _sized_reader(self, inner: Callable[[int, int], int]) -> Read:
+        access = self._engine.access
+
+        def read(_uc: Any, offset: int, size: int, _user: Any) -> int:
+            try:
+                access()
+                return inner(offset, size)
+            except BaseException as error:
+                self._keep(error)
+                return 0
+
+        return read
+
+    def _sized_writer(self, inner: Callable[[int, int, int], None]) -> Write:
+        access = self._engine.access
+
+        def write(_uc: Any, offset: int, size: int, value: int, _user: Any) -> None:
+            try:
+                access()
+                inner(offset, size, value & 0xFFFFFFFF)
+            except BaseException as error:
                 self._keep(error)
 
         return write

@@ -43,7 +43,7 @@ class Exceptions:
     def enter(self, exception: int) -> None:
         """Stacks the context and starts the handler."""
         nvic, system = self._bus.nvic, self._bus.system
-        handler = int.from_bytes(self._memory.code(system.vtor + 4 * exception, 4), "little")
+        handler = self._vector(system.vtor + 4 * exception)
         if not handler & 1:
             what = f"the vector of exception {exception} is 0x{handler:08x}: no Thumb address"
             self._note.fault(EmulatorFault("undefined", what))
@@ -57,12 +57,27 @@ class Exceptions:
         self._state.cycles += ENTRY_CYCLES
         self._state.taken = self._state.next = 0
 
+    def _vector(self, address: int) -> int:
+        """0 where VTOR leads to nothing."""
+        from unicorn.unicorn import UcError
+
+        try:
+            return int.from_bytes(self._memory.code(address & 0xFFFFFFFF, 4), "little")
+        except UcError:
+            return 0
+
     def leave(self, code: int) -> None:
         """Exception return; `code` is EXC_RETURN as the engine leaves it in the program counter."""
+        from unicorn.unicorn import UcError
+
         number = self._core["ipsr"]
         self._bus.nvic.leave(number)
         if number != HARDFAULT:
             self._core["faultmask"] = 0
-        self._core.leave(code | 0xFF000001, self._bus.system.stack_align_8)
+        try:
+            self._core.leave(code | 0xFF000001, self._bus.system.stack_align_8)
+        except UcError:
+            where = "the stack pointer is outside of RAM"
+            self._note.fault(EmulatorFault("bus", f"return from exception {number} cannot be done: {where}"))
         self._state.cycles += RETURN_CYCLES
         self._state.taken = 0

@@ -10,7 +10,7 @@ from onnxino.errors import OnnxinoError
 # CFSR: bit 0 IACCVIOL, 9 PRECISERR, 15 BFARVALID, 16 UNDEFINSTR, 17 INVSTATE, 19 NOCP, 24 UNALIGNED
 _STATUS = {
     "unmapped": 1 << 9 | 1 << 15, "bus": 1 << 9 | 1 << 15, "flash-write": 1 << 9 | 1 << 15, "alignment": 1 << 24,
-    "undefined": 1 << 16, "fpu-disabled": 1 << 19, "execute-never": 1, "jump": 1 << 8,
+    "undefined": 1 << 16, "fpu-disabled": 1 << 19, "execute-never": 1, "jump": 1 << 8, "breakpoint": 0,
 }  # fmt: skip
 REGISTER_NAMES = (*(f"r{i}" for i in range(13)), "sp", "lr", "pc", "xpsr")
 
@@ -20,7 +20,8 @@ class EmulatorFault(OnnxinoError):
     stable name.
 
     `kind` is one of: unmapped, jump, bus, alignment, undefined, fpu-disabled, execute-never, flash-write, breakpoint
-    (faults of the core); nvmc, easydma, uarte (what the chip would silently get wrong).
+    (faults of the core); nvmc, easydma, uarte, usbd (what the chip would silently get wrong); usb (a device
+    that the host does not accept).
     """
 
     def __init__(self, kind: str, what: str, hint: str | None = None, address: int | None = None) -> None:

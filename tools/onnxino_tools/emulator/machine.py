@@ -9,25 +9,32 @@ machine.uart_read()
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from onnxino.boards import NANO33BLE, Board
 from onnxino.errors import MissingExtraError
 from onnxino_tools.emulator.blocks import BlockDecoder
-from onnxino_tools.emulator.boot import check_image, start_application
+from onnxino_tools.emulator.boot import check_contents, check_image
+from onnxino_tools.emulator.bootloader_flash import generation_named
 from onnxino_tools.emulator.checks import BlockChecks
 from onnxino_tools.emulator.chip import Bus
 from onnxino_tools.emulator.core import Core
-from onnxino_tools.emulator.counting import Counter, CounterState, PythonCounter, make_counter, new_state
+from onnxino_tools.emulator.counted import Counted
+from onnxino_tools.emulator.counting import new_state
 from onnxino_tools.emulator.deferred import DeferredSignals
 from onnxino_tools.emulator.exceptions import Exceptions
 from onnxino_tools.emulator.fault import EmulatorFault
 from onnxino_tools.emulator.fault_desk import FaultDesk
+from onnxino_tools.emulator.line import HostLine
+from onnxino_tools.emulator.link_faults import LinkFaults
 from onnxino_tools.emulator.memory import Memory
+from onnxino_tools.emulator.peripherals.clock_power import RESET_LOCKUP
 from onnxino_tools.emulator.peripherals.misc import ficr, uicr
 from onnxino_tools.emulator.peripherals.nvic import SVC
-from onnxino_tools.emulator.replay import NOTE, Replay
 from onnxino_tools.emulator.scheduler import CLOCK_HZ, NEVER, Scheduler
+from onnxino_tools.emulator.startup import Startup
+from onnxino_tools.emulator.state import FlashState, board_flash
 from onnxino_tools.emulator.strict import AlignmentCheck
 from onnxino_tools.emulator.symbols import Symbols
 from onnxino_tools.emulator.watch import map_watched
@@ -37,12 +44,11 @@ _WFI, _SEV = b"\x30\xbf", b"\x40\xbf"
 _UNDEFINED, _SUPERVISOR, _BREAKPOINT, _EXCEPTION_RETURN = 1, 2, 7, 8  # Unicorn's interrupt numbers
 _LONGEST = 16_000_000  # cycles in one go, so that Ctrl-C gets through where the engine calls no Python
 IDLE_POLLS = 32
-ACCESS_CYCLES = 8  # what a register access counts where blocks are not counted
 DEVICE_ID = 0x0123_4567_89AB_CDEF
 
 
-class Machine:
-    """The board, as the bootloader hands it over to the application.
+class Machine(Counted):
+    """The board: without `bootloader`, as the bootloader hands it over to the application.
 
     `image` is linked at `board.image_address`, vectors first; `model` (an .oxm file) is placed at
     `board.model_address`.
@@ -53,15 +59,25 @@ class Machine:
     seen).
     `baud_pacing`: bytes take their time on the wire. `elf`: for names in fault messages. `strict`: also checks the
     alignment of each LDRD, LDM, VLDR and their kin (slow). `faults`: "raise" an EmulatorFault, or "deliver" those of
-    the core to the firmware's HardFault handler as the chip does.
-    Raises InputError if image or model do not fit, MissingExtraError without unicorn and capstone.
+    the core to the firmware's HardFault handler as the chip does (with a bootloader, a core that locks up is reset).
+    `bootloader`: "bl1" or "bl2": each reset goes through it, and without `image` the board comes without application.
+    `usb`: a host is plugged into the USB port (`usb`, a UsbHost). `flash_state`: a file that holds the flash
+    (FlashState); image and model are written over what is in it. `link_faults`: injected in `line`. `seed`: of what
+    is random (RAM after power-on, half-done flash writes).
+    Raises InputError if image or model do not fit or the state file does not, MissingExtraError without unicorn and
+    capstone.
     """
 
     def __init__(
         self,
-        image: bytes,
+        image: bytes | None = None,
         model: bytes | None = None,
         *,
+        bootloader: str | None = None,
+        usb: bool = False,
+        flash_state: Path | str | None = None,
+        link_faults: LinkFaults | None = None,
+        seed: int = 0,
         count: str = "auto",
         wait_states: int = 0,
         baud_pacing: bool = False,
@@ -76,31 +92,40 @@ class Machine:
             from unicorn.unicorn import Uc, UcError
         except ImportError as error:
             raise MissingExtraError("the emulator", "emulator") from error
-        check_image(image, model, board)
+        generation = None if bootloader is None else generation_named(bootloader)
+        room = None if generation is None else generation.application_end - board.image_address
+        check_contents(image, model, board, room, needed=generation is None and flash_state is None)
         self.board = board
-        self.warnings: list[str] = []
-        self.uc: Any = Uc(
+        self.warnings = []
+        self.uc = Uc(
             unicorn.UC_ARCH_ARM, unicorn.UC_MODE_THUMB | unicorn.UC_MODE_MCLASS, unicorn.arm_const.UC_CPU_ARM_CORTEX_M4
         )
         self._unicorn_error = UcError
-        self._state: CounterState = new_state()
+        self._state = new_state()
         self.scheduler = Scheduler(self._state)
         self.core = Core(self.uc)
-        self.memory = Memory(self.uc, ficr(DEVICE_ID), uicr())
+        information = uicr() if generation is None else generation.uicr(uicr())
+        self.file = FlashState(flash_state, board.name, bootloader or "", information) if flash_state else None
+        self.memory = Memory(self.uc, ficr(DEVICE_ID), information, None if self.file is None else self.file.flash)
         self.memory.note = self.fault
         self.memory.code_changed = self._code_changed
         self._decoder = BlockDecoder(self.memory.code, wait_states)
-        self._counter: Counter | None = None
+        self._counter = None
         self.bus = Bus(self, self.memory, self.scheduler, paced=baud_pacing)
         self._checks = BlockChecks(self, self.bus.system, self.core, self._state, self._decoder)
         self._exceptions = Exceptions(self, self.core, self.bus, self.memory, self._state)
         self._desk = FaultDesk(self.core, self.bus, self._exceptions, self._state, self._decoder, Symbols(elf))
         self._desk.delivers = faults == "deliver"
-        self.memory.flash_write(board.image_address, image)
+        self.bus.nvmc.cells.seed(seed)
+        board_flash(self.memory, self.bus.nvmc.cells, generation, self.file is None or self.file.created)
+        if image is not None:
+            self.memory.flash_write(board.image_address, image)
         if model is not None:
             self.memory.flash_write(board.model_address, model)
-        self.count_note: str | None = None
-        self._replay: Replay | None = None
+        if image is None and generation is None:
+            check_image(self.memory.flash_read(board.image_address, board.image_size), None, board)
+        self.count_note = None
+        self.replay = None
         self._counter = self._make_counter(count)
         self._hooked = False
         self._counting = count != "off"
@@ -113,63 +138,28 @@ class Machine:
         self._interrupt: int | None = None
         self._fault: EmulatorFault | None = None
         self._reset_reason = 0
-        self._sleeping = False
+        self.sleeping = False
         self._sleep_left = 0
         self._signals = DeferredSignals(self.request_stop)
         self.resets = 0
-        self._power_on()
+        self.startup = Startup(self, self.bus, self.memory, self.core, board, generation)
+        self.usb = self.plug_in_host() if usb else None
+        self.line = HostLine(self, link_faults)
+        if generation is not None:
+            self.startup.power_on()
+            self.start_up()
+        else:
+            self._press_reset()
 
     # --- for the user ---
-    @property
-    def instructions(self) -> int:
-        """Instructions executed while blocks were counted."""
-        return self._state.instructions
-
-    @property
-    def cycles(self) -> int:
-        """Estimated cycles in which the core ran (64 MHz; sleep not included)."""
-        return self._state.cycles
-
-    @property
-    def time(self) -> float:
-        """Seconds of emulated time since power-on, sleep included."""
-        return self.scheduler.now / self.board.clock_hz
-
-    @property
-    def flash_reads(self) -> int:
-        """Words read as data from the model region; counted only with wait states."""
-        return self._state.flash_reads
-
     @property
     def delivered(self) -> list[EmulatorFault]:
         """Faults that the firmware's HardFault handler got."""
         return self._desk.delivered
 
-    @property
-    def counting(self) -> str:
-        """ "native", "python" or "off"."""
-        return self._counter.kind if self._counter is not None and self._hooked else "off"
-
-    def uart_write(self, data: bytes) -> None:
-        """Host -> device."""
-        if self._replay is not None and data:
-            self._replay.received(data)
-        self.bus.uarte0.host_write(data)
-
-    def uart_read(self) -> bytes:
-        """Device -> host: everything sent since the last call."""
-        data = bytes(self.bus.uarte0.from_device)
-        self.bus.uarte0.from_device.clear()
-        return data
-
-    def reset(self) -> None:
-        """As the reset button does: RAM and flash stay, GPREGRET is lost."""
-        self.bus.power.gpregret = self.bus.power.gpregret2 = 0
-        self._power_on()
-
     def skip(self, cycles: int) -> None:
         """Lets time pass while the firmware waits (asleep or polling)."""
-        if self._sleeping:
+        if self.sleeping or self.startup.standing:
             self.scheduler.slept += cycles
         else:
             self._state.cycles += cycles
@@ -213,17 +203,21 @@ class Machine:
         self.scheduler.run_due()
         if self._fault is not None:
             raise self._fault
+        if self.startup.failing:
+            self.lose_power()
         if self._reset_reason:
             self._soft_reset()
         if until is not None and until():
             return "until"
         if self.scheduler.now >= end or state.instructions >= state.limit:
             return "limit"
+        if self.startup.standing:
+            return None if self._pass_time(end, self.startup.busy) else "idle"
         if self.bus.uarte0.idle_polls >= IDLE_POLLS:
             return "idle"
-        if self._sleeping and not self._wake(end):
+        if self.sleeping and not self._wake(end):
             return "idle"
-        if not self._sleeping:
+        if not self.sleeping:
             if self._hooked and not self._counting and self._started():
                 self._set_hook(False)
             self._exceptions.take_pending()
@@ -233,13 +227,18 @@ class Machine:
     def _wake(self, end: int) -> bool:
         """Ends the sleep, or moves time to the next event. False if that is too far away."""
         if self.bus.nvic.ready(False, self.core["basepri"]) is not None:
-            self._sleeping = False
+            self.sleeping = False
             self.bus.systick.resume()
             return True
+        return self._pass_time(end)
+
+    def _pass_time(self, end: int, free: bool = False) -> bool:
+        """Moves time to the next event. False if that is too far away; `free`: it is never."""
         wait = max(min(self.scheduler.next_time(), end) - self.scheduler.now, 0)
-        passes = min(wait, self._sleep_left)
+        passes = wait if free else min(wait, self._sleep_left)
         self.scheduler.slept += passes
-        self._sleep_left -= passes
+        if not free:
+            self._sleep_left -= passes
         return passes == wait
 
     def _execute(self) -> None:
@@ -272,7 +271,7 @@ class Machine:
         return self._state.stop == 2  # set by the hook, or where a register was read
 
     def _sleep(self) -> None:
-        self._sleeping = True
+        self.sleeping = True
         self.bus.systick.pause()
 
     def _before_pc(self) -> bytes:
@@ -316,52 +315,23 @@ class Machine:
         reason, self._reset_reason = self._reset_reason, 0
         self.bus.power.reset_reasons |= reason
         self.resets += 1
-        self._start()
+        self.start_up()
 
-    def _power_on(self) -> None:
-        self.bus.power.reset_reasons = 1
-        self.bus.watchdog.power_on()
-        self._start()
-
-    def _start(self) -> None:
-        """The state in which the bootloader starts the application (bootloader generation 1)."""
-        self._sleeping = False
+    def start_up(self) -> None:
+        """After any reset."""
+        self.sleeping = False
         self._fault = None
+        self._reset_reason = 0
         self._checks.fpu_pending = False
-        bus = self.bus
-        bus.reset()
-        start_application(bus, self.memory, self.core, self.board)
+        self.startup.start()
+
+    def application_starts(self) -> None:
+        if self.startup.bootloader is not None:  # it may have written code and model
+            self._code_changed()
+            self.flash_changed()
         self.rights_changed()
         self._set_hook(True)
         self._state.taken = self._state.next = self._state.flags = 0
-
-    # --- counting ---
-    def _make_counter(self, count: str) -> Counter:
-        counter = make_counter(count, self.uc, self._state, self._checks.decode)
-        if count == "auto" and isinstance(counter, PythonCounter):
-            self._replay = Replay(self._state, self._set_hook)
-            self.count_note = NOTE.format(why=counter.why)
-        return counter
-
-    def _started(self) -> bool:
-        """Whether the firmware's start-up is over, whose checks (FPU, execute-never) need the hook."""
-        bus = self.bus
-        return bus.system.fpu_enabled and bus.uarte0.listening
-
-    def _set_hook(self, on: bool) -> None:
-        if self._counter is None or on == self._hooked or (not on and not self._started()):
-            return
-        if on:
-            self._counter.install()
-            self._state.taken = self._state.next = 0
-        else:
-            self._counter.remove()
-        self._hooked = on
-
-    def _code_changed(self) -> None:
-        if self._counter is not None:
-            self._counter.forget()
-            self.uc.ctl_remove_cache(0, 0x100000)
 
     # --- Engine, for the bus ---
     def request_stop(self) -> None:
@@ -375,14 +345,19 @@ class Machine:
 
     def _raise(self) -> None:
         """Raises the fault that was noted, unless it is delivered to the firmware."""
-        fault = self._fault
+        fault, self._fault = self._fault, None
         assert fault is not None
-        self._desk.handle(fault, self._hooked)
-        self._fault = None
-
-    def warn(self, text: str) -> None:
-        if text not in self.warnings:
-            self.warnings.append(text)
+        try:
+            self._desk.handle(fault, self._hooked)
+            fault = self._fault  # set where the handler's vector is no code
+        except EmulatorFault:
+            if not self._desk.delivers or fault.status is None or self.startup.bootloader is None:
+                self._fault = fault
+                raise
+        if fault is not None and self.startup.bootloader is not None:
+            self._fault = None
+            self.warn(f"the core locked up and was reset: {fault.message}")
+            self.request_reset(RESET_LOCKUP)
 
     def stall(self, cycles: int) -> None:
         self._state.cycles += cycles
@@ -390,33 +365,3 @@ class Machine:
     def request_reset(self, reason: int) -> None:
         self._reset_reason |= reason
         self.request_stop()
-
-    def rights_changed(self) -> None:
-        if self._counter is not None:
-            self._counter.forget()
-
-    def cycle_count(self) -> int:
-        return self._state.cycles
-
-    def cycle_counter_read(self) -> None:
-        if self._replay is not None:
-            self._replay.read((self.core["lr"], self.core["sp"]))
-
-    def flash_changed(self) -> None:
-        if self._replay is not None:
-            self._replay.forget()
-
-    def sent(self) -> None:
-        if self._replay is not None:
-            self._replay.sent()
-
-    def access(self) -> None:
-        if not self._hooked:
-            self._state.cycles += ACCESS_CYCLES
-
-    def after_read(self) -> None:
-        """Without a hook the engine can only be stopped here. The read is repeated; it changes nothing
-        (docs/emulator.md)."""
-        if not self._hooked and (self._state.stop or self._state.cycles >= self._state.deadline):
-            self._state.stop = 2
-            self.uc.emu_stop()

@@ -14,23 +14,25 @@ FICR_BASE, UICR_BASE = 0x10000000, 0x10001000
 WATCHED_BASE, WATCHED_SIZE = 0x40000, 0xA0000  # the model region: its data reads can be counted
 PAGE = 0x1000
 
-Read = Callable[[int, int], int]  # offset, size -> value
-Write = Callable[[int, int, int], None]  # offset, size, value
+Read = Callable[[Any, int, int, Any], int]  # engine, offset, size, user data -> value
+Write = Callable[[Any, int, int, int, Any], None]  # engine, offset, size, value, user data
 
 
 class Memory:
     """Owns the bytes of flash and RAM; Unicorn works on the same buffers."""
 
-    def __init__(self, uc: Any, ficr: bytes, uicr: bytes) -> None:
+    def __init__(self, uc: Any, ficr: bytes, uicr: bytes, flash: Any = None) -> None:
+        """`flash`: an array of 1 MB of ctypes.c_uint8 that keeps its contents, or None for a new, erased one."""
         import unicorn
 
         self._uc = uc
         self._unicorn = unicorn
-        self.flash = (ctypes.c_uint8 * FLASH_SIZE)()
+        self.flash = (ctypes.c_uint8 * FLASH_SIZE)() if flash is None else flash
         self.ram = (ctypes.c_uint8 * RAM_SIZE)()
         self._flash_view = memoryview(self.flash).cast("B")
         self._ram_view = memoryview(self.ram).cast("B")
-        self._flash_view[:] = b"\xff" * FLASH_SIZE
+        if flash is None:
+            self._flash_view[:] = b"\xff" * FLASH_SIZE
         self.code_changed: Callable[[], None] = lambda: None
         self.store_to_flash: Callable[[int, int, int], bool] = lambda address, size, value: False
         self.note: Callable[[EmulatorFault], None] = lambda fault: None
@@ -61,15 +63,8 @@ class Memory:
         self._uc.mem_protect(start, size, self._rx)
 
     def map_registers(self, base: int, read: Read, write: Write, size: int = PAGE) -> None:
-        """A page of registers."""
-
-        def on_read(_uc: Any, offset: int, size: int, _user: Any) -> int:
-            return read(offset, size)
-
-        def on_write(_uc: Any, offset: int, size: int, value: int, _user: Any) -> None:
-            write(offset, size, value)
-
-        self._uc.mmio_map(base, size, on_read, None, on_write, None)
+        """A page of registers. Engine and user data come with each call."""
+        self._uc.mmio_map(base, size, read, None, write, None)
 
     # --- host access ---
     def ram_read(self, address: int, size: int) -> bytes:
@@ -86,6 +81,11 @@ class Memory:
         self._flash_view[address : address + len(data)] = data
         if address < WATCHED_BASE or address + len(data) > WATCHED_BASE + WATCHED_SIZE:
             self.code_changed()
+
+    def bootloader_serial(self) -> str:
+        """The USB serial number as the bootloader makes it of FICR.DEVICEADDR: 32 hexadecimal digits."""
+        low, high = (int.from_bytes(self.code(FICR_BASE + at, 4), "little") for at in (0xA4, 0xA8))
+        return f"{0:016X}{high:08X}{low:08X}"
 
     def code(self, address: int, size: int) -> bytes:
         return bytes(self._uc.mem_read(address, size))

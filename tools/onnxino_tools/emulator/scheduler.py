@@ -18,12 +18,13 @@ class ActiveCycles(Protocol):
 
 
 class Event:
-    """A callback at a time; `cancel` makes it void."""
+    """A callback at a time; `cancel` makes it void. `outside`: it belongs to the world around the chip."""
 
-    __slots__ = ("callback", "time")
+    __slots__ = ("callback", "outside", "time")
 
-    def __init__(self, time: int, callback: Callable[[], None]) -> None:
+    def __init__(self, time: int, callback: Callable[[], None], outside: bool = False) -> None:
         self.time = time
+        self.outside = outside
         self.callback: Callable[[], None] | None = callback
 
     def cancel(self) -> None:
@@ -45,9 +46,12 @@ class Scheduler:
     def now(self) -> int:
         return self.active.cycles + self.slept
 
-    def at(self, time: int, callback: Callable[[], None]) -> Event:
-        """Calls `callback` when `now` reaches `time` (cycles); the core stops at the first block boundary after it."""
-        event = Event(time, callback)
+    def at(self, time: int, callback: Callable[[], None], outside: bool = False) -> Event:
+        """Calls `callback` when `now` reaches `time` (cycles); the core stops at the first block boundary after it.
+
+        A reset of the chip (`clear`) drops all events but those from `outside`: host, cable, power.
+        """
+        event = Event(time, callback, outside)
         self._order += 1
         heapq.heappush(self._heap, (time, self._order, event))
         if len(self._heap) > self._sweep_at:
@@ -55,8 +59,8 @@ class Scheduler:
         self.update_deadline()
         return event
 
-    def after(self, cycles: int, callback: Callable[[], None]) -> Event:
-        return self.at(self.now + cycles, callback)
+    def after(self, cycles: int, callback: Callable[[], None], outside: bool = False) -> Event:
+        return self.at(self.now + cycles, callback, outside)
 
     def _sweep(self) -> None:
         """Drops cancelled events: those far ahead would pile up, because they are never reached."""
@@ -82,5 +86,6 @@ class Scheduler:
         self.update_deadline()
 
     def clear(self) -> None:
-        self._heap.clear()
+        self._heap = [entry for entry in self._heap if entry[2].outside]
+        heapq.heapify(self._heap)
         self.update_deadline()

@@ -8,6 +8,18 @@ if TYPE_CHECKING:
     from onnxino_tools.protocol import Hello
 
 _NO_MODEL = -4  # erased flash: not an Onnxino model
+_BOOTLOADERS = {1: "of 2019", 2: "of 2021"}
+_RESETS = {
+    0: "reset button",
+    1: "watchdog",
+    2: "software",
+    3: "lock-up of the core",
+    16: "wake-up by a pin",
+    17: "wake-up by the comparator",
+    18: "debugger",
+    19: "wake-up by NFC",
+    20: "wake-up by USB power",
+}
 # The C runtime's onx_status_text.
 MODEL_STATUS = {
     0: "done",
@@ -31,10 +43,10 @@ MODEL_STATUS = {
 
 def ask(port: str) -> Hello:
     """Opens a port, asks the board behind it for its facts, and closes it. Raises LinkError."""
-    from onnxino_tools.devices import open_device
+    from onnxino_tools.devices import first_hello, open_device
 
     with open_device(port) as link:
-        return link.hello()
+        return first_hello(link, port)
 
 
 def of_device(hello: Hello) -> dict[str, object]:
@@ -57,6 +69,7 @@ def _status(hello: Hello) -> str:
 def for_people(hello: Hello) -> dict[str, object]:
     """The facts in words and with units."""
     from onnxino.boards import BOARDS
+    from onnxino_tools.protocol import Transport
 
     titles = {board.board_id: board.title for board in BOARDS.values()}
     return {
@@ -68,8 +81,19 @@ def for_people(hello: Hello) -> dict[str, object]:
         "arena": f"{hello.arena_size:,} bytes",
         "stack": f"{hello.stack_size:,} bytes, {hello.stack_free:,} never used",
         "largest_payload": f"{hello.max_payload:,} bytes",
+        "image": f"{hello.image_size:,} bytes, CRC-32 0x{hello.image_crc:08x}",
+        "asked_over": Transport(hello.transport).name,
+        "bootloader": _BOOTLOADERS.get(hello.bootloader, "unknown"),
+        "last_reset": _reset_reasons(hello.reset_reasons),
+        "fault_record": "one waits: onnxino selftest shows it" if hello.fault_waiting else "none",
         **_model_for_people(hello),
     }
+
+
+def _reset_reasons(bits: int) -> str:
+    """POWER.RESETREAS in words."""
+    said = [text for bit, text in _RESETS.items() if bits >> bit & 1]
+    return ", ".join(said) or "power-on"
 
 
 def _model_for_people(hello: Hello) -> dict[str, object]:

@@ -3,31 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
 
 from onnxino_tools.emulator.fault import EmulatorFault
 from onnxino_tools.emulator.peripherals.base import Chip, Peripheral
+from onnxino_tools.emulator.peripherals.flash_cells import (
+    ERASE_CYCLES,
+    FLASH_SIZE,
+    PAGE_SIZE,
+    WRITE_CYCLES,
+    FlashAccess,
+    FlashCells,
+)
 from onnxino_tools.emulator.scheduler import CLOCK_HZ
 
-FLASH_SIZE = 0x100000
-PAGE_SIZE = 4096
-ERASE_CYCLES = CLOCK_HZ * 85 // 1000  # a page: 85 ms
 ERASE_ALL_CYCLES = CLOCK_HZ * 169 // 1000
-WRITE_CYCLES = CLOCK_HZ * 41 // 1_000_000  # a word: 41 us
 READ, WRITE, ERASE = 0, 1, 2
 WRITES_PER_WORD = 2  # between two erases
 
 
-class FlashAccess(Protocol):
-    """Raw access to the flash array, past all protection."""
-
-    def flash_read(self, address: int, size: int) -> bytes: ...
-
-    def flash_write(self, address: int, data: bytes) -> None: ...
-
-
 class Nvmc(Peripheral):
-    """`stall(cycles)` lets time pass while the core stands still; `changed()` is called after each erase."""
+    """`stall(cycles)` lets time pass while the core stands still; `changed()` is called after each erase,
+    `power_failed()` when `cells` say so in the middle of an operation."""
 
     name = "NVMC"
 
@@ -35,7 +31,8 @@ class Nvmc(Peripheral):
         self, chip: Chip, flash: FlashAccess, stall: Callable[[int], None], changed: Callable[[], None]
     ) -> None:
         super().__init__(chip, 0x4001E000)
-        self._flash = flash
+        self.cells = FlashCells(flash)
+        self.power_failed: Callable[[], None] = lambda: None
         self._stall = stall
         self._changed = changed
         self._writes: dict[int, int] = {}  # word address -> writes since its page was erased
@@ -63,17 +60,24 @@ class Nvmc(Peripheral):
         if not self._may_erase(address):
             return
         page = address & -PAGE_SIZE
-        self._flash.flash_write(page, b"\xff" * PAGE_SIZE)
-        for word in range(page, page + PAGE_SIZE, 4):
-            self._writes.pop(word, None)
+        done, part = self.cells.begin()
+        self.cells.erase(page, done or part)
+        self.forget_writes(page)
         self.erased_pages += 1
         self._changed()
-        self._stall(ERASE_CYCLES)
+        self._stall(int(ERASE_CYCLES * (done or part)))
+        if not done:
+            self.power_failed()
+
+    def forget_writes(self, page: int) -> None:
+        """Each word of the page may be written twice again."""
+        for word in range(page, page + PAGE_SIZE, 4):
+            self._writes.pop(word, None)
 
     def _erase_partial(self, address: int) -> None:
         """ERASEPAGEPARTIAL: the page counts as erased at once; the time is what was asked for (ms)."""
         if self._may_erase(address):
-            self._flash.flash_write(address & -PAGE_SIZE, b"\xff" * PAGE_SIZE)
+            self.cells.erase(address & -PAGE_SIZE)
             self._stall(CLOCK_HZ // 1000 * (self.registers[0x51C] & 0x7F))
 
     def _may_erase(self, address: int) -> bool:
@@ -89,7 +93,8 @@ class Nvmc(Peripheral):
 
     def _erase_all(self, value: int) -> None:
         if value & 1 and self._may_erase(0):
-            self._flash.flash_write(0, b"\xff" * FLASH_SIZE)
+            for page in range(0, FLASH_SIZE, PAGE_SIZE):
+                self.cells.erase(page)
             self._writes.clear()
             self._stall(ERASE_ALL_CYCLES)
 
@@ -107,15 +112,17 @@ class Nvmc(Peripheral):
         if size != 4 or address % 4:
             self._refuse(f"flash write of {size} bytes at 0x{address:08x}: only aligned 32-bit words can be written")
             return False
-        old = int.from_bytes(self._flash.flash_read(address, 4), "little")
-        self._flash.flash_write(address, (old & value).to_bytes(4, "little"))
+        done, part = self.cells.begin()
+        self.cells.program(address, value.to_bytes(4, "little"), done or part)
         count = self._writes[address] = self._writes.get(address, 0) + 1
         if count > WRITES_PER_WORD:
             self.chip.warn(
                 f"flash word 0x{address:08x} written more than {WRITES_PER_WORD} times since its page was erased"
             )
         self.written_words += 1
-        self._stall(WRITE_CYCLES)
+        self._stall(int(WRITE_CYCLES * (done or part)))
+        if not done:
+            self.power_failed()
         return True
 
     def _refuse(self, what: str) -> None:

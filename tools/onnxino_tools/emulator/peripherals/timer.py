@@ -19,6 +19,7 @@ class Timer(Peripheral):
         self.name = name
         self.channels = channels
         self._events: dict[int, Event] = {}  # the next match of each compare register
+        self._moved: set[int] = set()  # captured since: that match does not come
         self.on_poll: Callable[[], None] = lambda: None  # a counter was captured and had not moved
         self.tasks = {0x00: self._start, 0x04: self._stop, 0x08: self._count, 0x0C: self._clear, 0x10: self._stop}
         for i in range(channels):
@@ -105,7 +106,10 @@ class Timer(Peripheral):
         if self.is_counter and value == self._compare[index]:
             self.on_poll()
         self._compare[index] = value
-        self._plan_one(index)
+        if index in self._events:
+            self._moved.add(index)  # the match is a full turn away: what is planned is not too late to look again
+        else:
+            self._plan_one(index)
 
     def _set_compare(self, index: int, value: int) -> None:
         self._compare[index] = value
@@ -120,6 +124,7 @@ class Timer(Peripheral):
         for event in self._events.values():
             event.cancel()
         self._events.clear()
+        self._moved.clear()
 
     def _plan(self) -> None:
         """Schedules the next match of each compare register."""
@@ -131,6 +136,7 @@ class Timer(Peripheral):
 
     def _plan_one(self, index: int) -> None:
         """A match with the present count comes after a full turn."""
+        self._moved.discard(index)
         if index in self._events:
             self._events.pop(index).cancel()
         if self._running and not self.is_counter:
@@ -141,7 +147,8 @@ class Timer(Peripheral):
 
     def _match_in_time(self, index: int) -> None:
         self._settle()
-        self._matched(index)
+        if index not in self._moved:
+            self._matched(index)
         self._plan_one(index)
 
     def _matched(self, index: int) -> None:

@@ -35,6 +35,7 @@ class Uarte(Peripheral):
         self.from_device = bytearray()
         self.hfxo_running = False
         self.on_sent: Callable[[], None] = lambda: None
+        self.others_busy: Callable[[], bool] = lambda: False
         self.idle_polls = 0  # reads of events that were not there, since something last happened
         self._last_poll = 0
         self._pending: list[Event] = []
@@ -91,7 +92,7 @@ class Uarte(Peripheral):
 
     def note_poll(self) -> None:
         """Counts polls that find nothing, if they come close together: then the firmware waits for the host."""
-        if self._arrival is not None or self._sending:
+        if self._arrival is not None or self._sending or self.others_busy():
             return  # something is on the wire
         now = self.chip.scheduler.now
         self.idle_polls = self.idle_polls + 1 if now - self._last_poll < 5000 else 1

@@ -136,7 +136,8 @@ def _affine(scale: float, mean: list[float] | None, std: list[float] | None, cha
     """[C, 256] float32: (pixel * scale - mean) / std."""
     pixels = np.arange(256, dtype=np.float32) * np.float32(scale)
     m, s = (_per_channel(name, v, channels) for name, v in (("--mean", mean or [0.0]), ("--std", std or [1.0])))
-    return (pixels[None, :] - m[:, None]) / s[:, None]
+    with np.errstate(over="ignore"):  # a tiny deviation: infinity saturates
+        return (pixels[None, :] - m[:, None]) / s[:, None]
 
 
 def _per_channel(option: str, values: list[float], channels: int) -> NDArray[np.float32]:
