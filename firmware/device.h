@@ -54,7 +54,7 @@ typedef struct {
     bool has_hashes;
     bool keep_hashes;
     uint32_t operator_start;
-    uint32_t outside_cycles, outside_microseconds; /* spent between the operators */
+    uint64_t outside_cycles; /* spent between the operators */
     uint32_t operator_cycles[ONX_MAX_PROFILE];
     uint32_t operator_hashes[ONX_MAX_PROFILE];
 

@@ -138,7 +138,6 @@ void onx_inference_hook(void *user, const onx_session *session, uint32_t index, 
         inference->operator_start = now;
         return;
     }
-    const uint32_t time = onx_board_microseconds();
     if (index < ONX_MAX_PROFILE) {
         inference->operator_cycles[index] = now - inference->operator_start;
         if (inference->keep_hashes) {
@@ -147,7 +146,6 @@ void onx_inference_hook(void *user, const onx_session *session, uint32_t index, 
     }
     for (uint32_t i = 0; i < POLLS && onx_device_poll(device); i++) {
     }
-    inference->outside_microseconds += onx_board_microseconds() - time;
     inference->outside_cycles += onx_board_cycles() - now;
 }
 
@@ -158,12 +156,11 @@ static uint8_t run(onx_device *device, onx_reply *reply)
     onx_board_light(ONX_LIGHT_RUNNING);
     inference->running = true;
     inference->outside_cycles = 0;
-    inference->outside_microseconds = 0;
     const uint32_t time = onx_board_microseconds();
     const uint32_t start = onx_board_cycles();
     const onx_status status = onx_run(&device->session);
-    const uint32_t cycles = onx_board_cycles() - start - inference->outside_cycles;
-    const uint32_t microseconds = onx_board_microseconds() - time - inference->outside_microseconds;
+    const uint32_t elapsed_cycles = onx_board_cycles() - start;
+    const uint32_t elapsed = onx_board_microseconds() - time;
     inference->running = false;
     onx_device_light(device);
     if (status != ONX_OK) {
@@ -171,10 +168,10 @@ static uint8_t run(onx_device *device, onx_reply *reply)
     }
     inference->has_result = true;
     inference->has_hashes = inference->keep_hashes;
-    const uint64_t whole = whole_cycles(cycles, microseconds);
-    onx_reply_u32(reply, (uint32_t)whole);
-    onx_reply_u32(reply, (uint32_t)(whole >> 32));
-    onx_reply_u32(reply, microseconds);
+    const uint64_t cycles = whole_cycles(elapsed_cycles, elapsed) - inference->outside_cycles;
+    onx_reply_u32(reply, (uint32_t)cycles);
+    onx_reply_u32(reply, (uint32_t)(cycles >> 32));
+    onx_reply_u32(reply, elapsed - (uint32_t)(inference->outside_cycles / (ONX_BOARD_CLOCK_HZ / 1000000u)));
     const size_t output_size = onx_output_size(&device->model, 0);
     onx_reply_data(reply, onx_output(&device->session, 0), output_size < 1024u ? output_size : 1024u);
     return ONX_REPLY_OK;

@@ -66,3 +66,48 @@ def test_it_agrees_with_native_counting(image: bytes, model: bytes, monkeypatch:
     monkeypatch.setattr("onnxino.compile_cache.find_compiler", lambda: None)
     slow = DeviceLink(EmulatorTransport(Machine(image, model))).infer(inputs(0))
     assert slow == native
+
+
+def test_inputs_that_are_sent_ahead_change_no_count(
+    image: bytes, model: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An INPUT_WRITE is answered while the inference runs: that answer is not the inference's."""
+    from onnxino_tools.emulator import EmulatorTransport, Machine
+    from onnxino_tools.link import DeviceLink
+    from onnxino_tools.pipeline import Job
+
+    jobs = [Job([inputs(seed)]) for seed in range(5)]
+    counted = list(DeviceLink(EmulatorTransport(Machine(image, model))).infer_many(jobs, [10]))
+    monkeypatch.setattr("onnxino.compile_cache.find_compiler", lambda: None)
+    machine = Machine(image, model)
+    repeated = list(DeviceLink(EmulatorTransport(machine)).infer_many(jobs, [10]))
+    assert machine.count_note
+    assert [result.output for result in repeated] == [result.output for result in counted]
+    assert [result.cycles for result in repeated] == [counted[0].cycles] * len(jobs)
+
+
+def test_an_inference_that_takes_what_came_meanwhile_does_not_idle(
+    image: bytes, model: bytes, no_compiler: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A host that waits for bytes where the firmware is said to be idle would lose that time for each image."""
+    from onnxino_tools.emulator import EmulatorTransport, Machine
+    from onnxino_tools.link import DeviceLink
+    from onnxino_tools.pipeline import Job
+
+    machine = Machine(image, model)
+    running: list[str] = []
+    run = machine.run
+
+    def watched(*argv: object, **options: object) -> str:
+        reason = run(*argv, **options)  # type: ignore[arg-type]
+        if machine.replay is not None and b"\x02\x21" in machine.replay.waiting:
+            running.append(reason)
+        return reason
+
+    link = DeviceLink(EmulatorTransport(machine))
+    results = list(link.infer_many([Job([inputs(0)])], [10]))  # the first one is counted
+    monkeypatch.setattr(machine, "run", watched)
+    results += link.infer_many([Job([inputs(seed)]) for seed in range(1, 6)], [10])
+    assert len(results) == 6
+    assert running
+    assert "idle" not in running

@@ -58,7 +58,7 @@ class Engine(Protocol):
 
     def flash_changed(self) -> None: ...
 
-    def sent(self) -> None:
+    def sent(self, data: bytes) -> None:
         """The device sent something to the host."""
 
     def access(self) -> None:

@@ -10,6 +10,8 @@ from onnxino_tools.emulator.counting import Counter, CounterState, PythonCounter
 from onnxino_tools.emulator.replay import NOTE, Replay
 from onnxino_tools.emulator.surroundings import Surroundings
 
+IDLE_COUNTED = 32  # polls for the host that find nothing, close together
+IDLE_UNCOUNTED = 128  # computing takes no time there: our firmware takes what its buffer holds in 102 polls
 ACCESS_CYCLES = 8  # what a register access counts where blocks are not counted
 
 
@@ -54,7 +56,7 @@ class Counted(Surroundings):
     def _make_counter(self, count: str) -> Counter:
         counter = make_counter(count, self.uc, self._state, self._checks.decode)
         if count == "auto" and isinstance(counter, PythonCounter):
-            self.replay = Replay(self._state, self._set_hook)
+            self.replay = Replay(self._state)
             self.count_note = NOTE.format(why=counter.why)
         return counter
 
@@ -72,6 +74,7 @@ class Counted(Surroundings):
         else:
             self._counter.remove()
         self._hooked = on
+        self.bus.uarte0.idle_after = IDLE_COUNTED if on else IDLE_UNCOUNTED
 
     def _code_changed(self) -> None:
         if self._counter is not None:
@@ -94,9 +97,9 @@ class Counted(Surroundings):
         if self.replay is not None:
             self.replay.forget()
 
-    def sent(self) -> None:
+    def sent(self, data: bytes) -> None:
         if self.replay is not None:
-            self.replay.sent()
+            self.replay.sent(data)
 
     def access(self) -> None:
         if not self._hooked:

@@ -43,7 +43,6 @@ _NO_END = 0xF0000000  # an address that no code reaches
 _WFI, _SEV = b"\x30\xbf", b"\x40\xbf"
 _UNDEFINED, _SUPERVISOR, _BREAKPOINT, _EXCEPTION_RETURN = 1, 2, 7, 8  # Unicorn's interrupt numbers
 _LONGEST = 16_000_000  # cycles in one go, so that Ctrl-C gets through where the engine calls no Python
-IDLE_POLLS = 32
 DEVICE_ID = 0x0123_4567_89AB_CDEF
 
 
@@ -213,13 +212,13 @@ class Machine(Counted):
             return "limit"
         if self.startup.standing:
             return None if self._pass_time(end, self.startup.busy) else "idle"
-        if self.bus.uarte0.idle_polls >= IDLE_POLLS:
+        if self.bus.uarte0.idle_polls >= self.bus.uarte0.idle_after:
             return "idle"
         if self.sleeping and not self._wake(end):
             return "idle"
         if not self.sleeping:
-            if self._hooked and not self._counting and self._started():
-                self._set_hook(False)
+            if not self._counting or self.replay is not None:
+                self._set_hook(self.replay is not None and self.replay.counts)
             self._exceptions.take_pending()
             self._execute()
         return None
@@ -323,6 +322,8 @@ class Machine(Counted):
         self._fault = None
         self._reset_reason = 0
         self._checks.fpu_pending = False
+        if self.replay is not None:
+            self.replay.restarted()
         self.startup.start()
 
     def application_starts(self) -> None:

@@ -34,9 +34,10 @@ class Uarte(Peripheral):
         self.to_device = bytearray()
         self.from_device = bytearray()
         self.hfxo_running = False
-        self.on_sent: Callable[[], None] = lambda: None
+        self.on_sent: Callable[[bytes], None] = lambda data: None
         self.others_busy: Callable[[], bool] = lambda: False
         self.idle_polls = 0  # reads of events that were not there, since something last happened
+        self.idle_after = 32  # of them: then the firmware is taken to wait for the host
         self._last_poll = 0
         self._pending: list[Event] = []
         self.tasks = {
@@ -97,7 +98,7 @@ class Uarte(Peripheral):
         now = self.chip.scheduler.now
         self.idle_polls = self.idle_polls + 1 if now - self._last_poll < 5000 else 1
         self._last_poll = now
-        if self.idle_polls == 32:
+        if self.idle_polls == self.idle_after:
             if self._held is not None:
                 self._hold(0)
             self.chip.request_stop()
@@ -252,7 +253,7 @@ class Uarte(Peripheral):
         elif data:
             self.chip.warn("UARTE sends, but PSEL.TXD is not the pin that the host is wired to: the bytes are lost")
         self.registers[0x54C] = len(data)
-        self.on_sent()
+        self.on_sent(data)
         for _ in data[:1]:
             self.event(TXDRDY)
         self.event(ENDTX)

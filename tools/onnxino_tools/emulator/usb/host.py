@@ -39,14 +39,14 @@ class Request:
 class UsbHost(UsbBus):
     """`fault` gets what a strict host does not accept (kind "usb"), `warn` what only works by luck.
 
-    `on_write(data)` and `on_read()` are called when data for the device is queued and when data of it arrived.
+    `on_write(data)` and `on_read(data)` are called when data for the device is queued and when data of it arrived.
     """
 
     def __init__(
         self, clock: Scheduler, *, fault: Callable[[EmulatorFault], None], warn: Callable[[str], None]
     ) -> None:
         self.on_write: Callable[[bytes], None] = lambda data: None
-        self.on_read: Callable[[], None] = lambda: None
+        self.on_read: Callable[[bytes], None] = lambda data: None
         super().__init__(clock, fault=fault, warn=warn)
 
     def _forget(self) -> None:
@@ -194,9 +194,10 @@ class UsbHost(UsbBus):
         self._toggles[address] = 1 - self._toggles.get(address, 0)
         self._partial += packet
         if len(packet) < size or len(self._partial) >= _READ_SIZE:
-            self._incoming += self._partial
+            data = bytes(self._partial)
+            self._incoming += data
             self._partial.clear()
-            self.on_read()
+            self.on_read(data)
 
     def _send(self, endpoint: EndpointFacts) -> int:
         address = endpoint.address
