@@ -7,7 +7,7 @@ from onnxino_converter.refusal import CUT_OFF, EIGHT_BITS_HINT, QUANTIZE_HINT, S
 _DYNAMIC = "the model is quantized dynamically: scales depend on the input; " + QUANTIZE_HINT
 _QONNX = (
     "this is QONNX: export the model again in QCDQ style, with QuantizeLinear and DequantizeLinear: "
-    "brevitas.export.export_onnx_qcdq(model, args=example, export_path='model.onnx')"
+    "brevitas.export.export_onnx_qcdq(model, args=example, export_path='qcdq.onnx')"
 )
 _OPTIMIZED = (
     "ONNX Runtime wrote this operator for one machine when it optimized the graph: give the model from before "
