@@ -90,8 +90,8 @@ def shrink(pixels: NDArray[np.uint8], largest: int = LARGEST) -> NDArray[np.uint
         return pixels
     sums = pixels.astype(np.float64)
     for axis in (0, 1):
-        starts: NDArray[np.intp] = np.arange(0, pixels.shape[axis], step)
-        sizes = np.diff(np.append(starts, pixels.shape[axis])).astype(np.float64)
+        starts = list(range(0, pixels.shape[axis], step))
+        sizes = np.array([min(step, pixels.shape[axis] - start) for start in starts], np.float64)
         shape = [-1 if k == axis else 1 for k in range(3)]
         sums = np.add.reduceat(sums, starts, axis=axis) / sizes.reshape(shape)
     return np.rint(sums).astype(np.uint8)
