@@ -1,0 +1,63 @@
+"""Figures of a model on its way: the report of one, and the accuracy alone where many networks are judged."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from onnxino.errors import InputError
+from onnxino_tools import ui
+from onnxino_tools.compress.rows import Row
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
+
+    from onnxino_tools.compress.job import Job
+    from onnxino_tools.report import Report
+
+
+def measured(job: Job, model: ModelProto) -> Report:
+    """The report of a network on the images that choose. Raises InputError for a model that is no classifier."""
+    from onnxino_tools.report import measure
+
+    report = measure(model, job.samples.validation, pixels=job.samples.pixels, thumbnails=0)
+    if report.accuracy is None:
+        raise InputError(
+            f"the accuracy cannot be measured: {report.accuracy_note}", "onnxino convert --calibrate only quantizes"
+        )
+    return report
+
+
+def final_report(job: Job, content: bytes, onnx: ModelProto) -> Report:
+    """The report of the result (content: the model file) beside the original, on the images that are asked for."""
+    from onnxino_tools.report import measure
+
+    samples = job.samples
+    report = measure(content, samples.evaluate, pixels=samples.pixels, baseline=job.model)
+    return replace(report, name=job.name, sizes=replace(report.sizes, onnx=onnx.ByteSize()))
+
+
+def row_of(stage: str, report: Report) -> Row:
+    """What a stage shows."""
+    assert report.accuracy is not None
+    return Row(
+        stage=stage,
+        accuracy=report.accuracy.top1,
+        parameters=report.parameters,
+        nonzero=report.nonzero,
+        macs=report.macs,
+        weight_bytes=report.sizes.weights,
+        oxm_bytes=report.sizes.model,
+        arena_bytes=report.sizes.arena,
+        latency_ms=None if report.latency is None else report.latency.ms,
+    )
+
+
+def accuracy(job: Job, model: ModelProto) -> float:
+    """Share of the images that choose which a network classifies right. Quicker than a report: no emulator."""
+    from onnxino_tools.report import measure
+
+    with ui.silence():
+        report = measure(model, job.samples.validation, pixels=job.samples.pixels, latency=False, thumbnails=0)
+    assert report.accuracy is not None
+    return report.accuracy.top1

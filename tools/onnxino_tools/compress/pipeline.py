@@ -1,0 +1,229 @@
+"""The pipeline prune -> fine-tune or distil -> quantize -> evaluate, with a row of figures after each stage."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from onnxino.errors import OnnxinoError
+from onnxino_tools.compress import stages as work
+from onnxino_tools.compress.events import Event, Progress, silent
+from onnxino_tools.compress.job import Job, make_job
+from onnxino_tools.compress.journal import Journal, fingerprint
+from onnxino_tools.compress.measuring import final_report, measured, row_of
+from onnxino_tools.compress.options import Recipe
+from onnxino_tools.compress.ratios import choose_ratio
+from onnxino_tools.compress.recipe import as_toml, recipe_from
+from onnxino_tools.compress.result import CompressResult, StageResult, file_names
+from onnxino_tools.compress.targets import missed, misses
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from onnx import ModelProto
+
+    from onnxino_tools.data.dataset import Dataset
+
+
+def compress(
+    model: Any,
+    data: str | Path | Dataset,
+    recipe: Recipe | Mapping[str, Any] | str | Path | None = None,
+    *,
+    output: str | Path | None = None,
+    name: str | None = None,
+    html: str | Path | None = None,
+    progress: Progress | None = None,
+) -> CompressResult:
+    """Compresses a float classifier: prune -> fine-tune or distil -> quantize, as the recipe says (None: 8 bits only).
+
+    model: path, bytes, onnx.ModelProto or torch nn.Module; float32, one input. data: path or Dataset, with labels.
+    recipe: Recipe, path of a TOML file, or a mapping of its sections. output: a folder for NAME.onnx, NAME_int8.onnx,
+    NAME.oxm, report.json and recipe.toml; html: a file for the report to look at, written with them. While it works,
+    output holds `checkpoint`, from which the same call goes on after an interruption. The same arguments give the same
+    bytes.
+
+    Raises InputError (TargetMissedError where a target cannot be met), ConvertError, MissingExtraError, all but the
+    missed target before any work.
+    """
+    wanted = Recipe() if recipe is None else recipe_from(recipe)
+    job = make_job(model, data, wanted, name)
+    folder = None if output is None else Path(output)
+    if folder is not None:
+        _check_output(folder, job, model, data, html)
+    with _journal(folder, job) as journal:
+        result = Run(job, journal, progress or silent).run()
+        if folder is not None:
+            from onnxino_tools.files import write_all
+
+            write_all(folder, result.files(folder, html=html))
+    return result
+
+
+def _check_output(folder: Path, job: Job, model: Any, data: Any, html: str | Path | None) -> None:
+    """Before the work: whether the files can be written, and are none of those that are read."""
+    from onnxino_tools.files import check_apart, check_writable
+
+    read = [path for path in (model, data) if isinstance(path, str | Path)]
+    tune = job.recipe.fine_tune
+    if tune is not None and tune.teacher is not None:
+        read.append(tune.teacher)
+    names = file_names(job.name, job.recipe, html)
+    check_apart([folder / file for file in names], read)
+    check_writable(folder / names[0])
+
+
+@contextmanager
+def _journal(folder: Path | None, job: Job) -> Generator[Journal]:
+    """The journal of this run; what is left when it ends by an error of the user's is removed, when it is interrupted
+    it stays."""
+    journal = Journal(folder, mark(job))
+    try:
+        yield journal
+    except OnnxinoError:
+        journal.close()
+        if folder is not None:
+            with suppress(OSError):
+                folder.rmdir()
+        raise
+    journal.close()
+
+
+def mark(job: Job) -> str:
+    """Everything that decides the result."""
+    samples = job.samples
+    parts: list[bytes | str] = [job.name, as_toml(job.recipe), job.model.SerializeToString(deterministic=True)]
+    if job.teacher is not None:
+        parts.append(job.teacher.SerializeToString(deterministic=True))
+    for data in (samples.train, samples.validation, samples.evaluate):
+        if data is not None:
+            parts.append(data.images.tobytes())
+            parts.append(b"" if data.labels is None else data.labels.tobytes())
+    return fingerprint(*parts)
+
+
+@dataclass
+class Run:
+    """One run of the pipeline."""
+
+    job: Job
+    journal: Journal
+    progress: Progress
+    done: list[StageResult] = field(default_factory=list[StageResult])
+    ratio: Any = None
+    state: work.State = field(init=False)
+    network: ModelProto = field(init=False)  # the last one in float32
+    final: ModelProto = field(init=False)
+
+    def run(self) -> CompressResult:
+        """All stages, and the report of the result. Raises TargetMissedError where it misses a target."""
+        self.stages()
+        return self._result()
+
+    def stages(self) -> list[StageResult]:
+        """All stages."""
+        job = self.job
+        if self.journal.resumed:
+            self.progress(Event("note", "going on with what was interrupted here"))
+        elif self.journal.other:
+            self.progress(Event("note", "what was interrupted here had other options: beginning anew"))
+        start = time.monotonic()
+        self.ratio = choose_ratio(job, self.journal, self.progress)
+        self._stage("original", job.model, start)
+        self.state = self._prune(self.ratio)
+        network = self.state.model
+        if job.recipe.fine_tune is not None:
+            name = "distilled" if job.teacher is not None else "fine-tuned"
+            network = self._train(name, network, self.state.masks, job.recipe.fine_tune)
+        self.network = self.final = network
+        if job.recipe.quantizes:
+            start = time.monotonic()
+            self.final, _ = self.journal.model("quantized", lambda: (work.quantized(job, network), {}))
+            self._stage("quantized", self.final, start)
+        return self.done
+
+    def _prune(self, ratio: Any) -> work.State:
+        """After the last step of the schedule; between the steps there is training where the recipe has any."""
+        job, options = self.job, self.job.recipe.prune
+        state = work.State(job.model)
+        if options is None:
+            return state
+        shares = work.steps_of(options, ratio)
+        for number, share in enumerate(shares, 1):
+            start = time.monotonic()
+            name = "pruned" if len(shares) == 1 else f"pruned {number} of {len(shares)}"
+            state = self._pruned(name, state, share)
+            self._stage(name, state.model, start)
+            tune = job.recipe.fine_tune
+            if number < len(shares) and tune is not None and options.epochs:
+                trained = self._train(f"trained {number}", state.model, state.masks, work.between(tune, options.epochs))
+                state = replace(state, model=trained)
+        return state
+
+    def _pruned(self, name: str, state: work.State, share: Any) -> work.State:
+        """One step. What it changed is kept in the journal as well."""
+        made: list[work.State] = []
+
+        def make() -> tuple[ModelProto, work.Masks]:
+            made.append(work.prune_to(self.job, state.model, share))
+            return made[0].model, made[0].masks
+
+        model, masks = self.journal.model(name, make)
+        if not made:  # done by an earlier call: what it said is computed from the same model again
+            made.append(work.prune_to(self.job, state.model, share))
+        return work.State(model, masks, work.joined(state.changes, made[0].changes), made[0].skipped)
+
+    def _train(self, name: str, model: ModelProto, masks: work.Masks, options: Any) -> ModelProto:
+        start = time.monotonic()
+
+        def epoch(at: Any) -> None:
+            self.progress(Event("epoch", name, at.epoch, at.epochs))
+
+        def make() -> tuple[ModelProto, work.Masks]:
+            return work.tune(self.job, model, masks, options, self.journal.training(name), epoch), masks
+
+        trained, _ = self.journal.model(name, make)
+        self._stage(name, trained, start)
+        return trained
+
+    def _stage(self, name: str, model: ModelProto, start: float) -> None:
+        row = row_of(name, measured(self.job, model))
+        result = StageResult(name, model, row, time.monotonic() - start)
+        self.done.append(result)
+        self.progress(Event("stage", name, result=result))
+
+    def _result(self) -> CompressResult:
+        from onnxino_converter import convert
+
+        job, targets = self.job, self.job.recipe.targets
+        converted = convert(
+            self.final,
+            name=job.name,
+            labels=job.labels,
+            preprocessing=job.samples.pixels.metadata(),
+            board=None,
+            float=not job.recipe.quantizes,
+        )
+        latency = self.done[-1].row.latency_ms
+        sizes = {**converted.report, "ms": float("inf") if latency is None else latency}
+        if misses(targets, sizes):
+            raise missed(targets, sizes)
+        report = final_report(job, converted.model, self.final)
+        return CompressResult(
+            name=job.name,
+            recipe=job.recipe,
+            stages=self.done,
+            float_onnx=self.network,
+            onnx=self.final,
+            converted=converted,
+            report=report,
+            evaluated=job.samples.evaluated,
+            ratio=self.ratio,
+            changes=self.state.changes,
+            skipped=self.state.skipped,
+            misfit=None if report.fit.fits else report.fit.text,
+        )

@@ -1,0 +1,150 @@
+"""The stages: prune, train, quantize; each turns a model into the next one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from onnxino_tools.compress.options import PruneOptions, TuneOptions
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from onnx import ModelProto
+
+    from onnxino_converter.prune import LayerChange, Skipped
+    from onnxino_tools.compress.job import Job
+
+Masks = Mapping[str, NDArray[np.bool_]]
+Ratio = float | Mapping[str, float]
+SCORED = 1024  # training images that Taylor scores are computed from
+
+
+@dataclass
+class State:
+    """A network on its way: masks hold where weights stay zero; done: the share that is removed already."""
+
+    model: ModelProto
+    masks: dict[str, NDArray[np.bool_]] = field(default_factory=dict[str, NDArray[np.bool_]])
+    changes: list[LayerChange] = field(default_factory=list["LayerChange"])
+    skipped: list[Skipped] = field(default_factory=list["Skipped"])
+
+
+def prune_to(job: Job, model: ModelProto, ratio: Ratio) -> State:
+    """Prunes a network, from which channels may be gone already, to a share of the original's channels or weights."""
+    from onnxino_converter.prune import prepared, prune
+
+    options = job.recipe.prune
+    assert options is not None
+    model = prepared(model)
+    kwargs: dict[str, Any] = {"nm": options.kept_of()} if options.granularity == "n:m" else {}
+    if options.granularity != "n:m":
+        kwargs["ratio"] = _left(job, model, options, ratio) if options.granularity == "channel" else ratio
+    result = prune(
+        model,
+        granularity=options.granularity,  # type: ignore[arg-type]
+        criterion=options.criterion,  # type: ignore[arg-type]
+        scope=options.scope,  # type: ignore[arg-type]
+        scores=taylor(job, model) if options.criterion == "taylor" else None,
+        exclude=options.exclude,
+        multiple=options.multiple,
+        **kwargs,
+    )
+    return State(result.model, dict(result.masks), list(result.changes), list(result.skipped))
+
+
+def _left(job: Job, model: ModelProto, options: PruneOptions, ratio: Ratio) -> Ratio:
+    """The ratio of the channels that are left, by which as many stay as `ratio` leaves of the original's."""
+    from onnxino_converter.prune import groups
+
+    before = {group.name: group.channels for group in groups(job.model)}
+    now = {group.name: group.channels for group in groups(model)}
+    if before == now:
+        return ratio
+    if isinstance(ratio, Mapping):
+        return {name: _share(value, now.get(name, 1) / before.get(name, 1)) for name, value in ratio.items()}
+    if options.scope == "global":
+        return _share(ratio, sum(now.values()) / sum(before.values()))
+    wanted = {name: count - round(ratio * count) for name, count in before.items()}
+    return {name: max(0.0, 1 - max(wanted.get(name, 1), 1) / count) for name, count in now.items()}
+
+
+def _share(ratio: float, left: float) -> float:
+    return min(max(0.0, 1 - (1 - ratio) / left), 0.999)
+
+
+def steps_of(options: PruneOptions, ratio: Ratio) -> list[Ratio]:
+    """The shares that are gone after each step of the schedule."""
+    from onnxino_converter.prune import schedule
+
+    if isinstance(ratio, Mapping):
+        shares = {name: schedule(options.schedule, value, options.steps) for name, value in ratio.items()}  # type: ignore[arg-type]
+        return [{name: values[step] for name, values in shares.items()} for step in range(options.steps)]
+    return list(schedule(options.schedule, ratio, options.steps))  # type: ignore[arg-type]
+
+
+def taylor(job: Job, model: ModelProto) -> dict[str, NDArray[np.float32]]:
+    """Importance of each weight by the gradients of training images."""
+    from onnxino_tools.train import taylor_scores, to_module
+
+    images, labels = job.train
+    chosen = np.sort(np.random.default_rng(job.recipe.seed).permutation(len(images))[:SCORED])
+    return taylor_scores(to_module(model), images[chosen], labels[chosen])
+
+
+def tune(
+    job: Job,
+    model: ModelProto,
+    masks: Masks,
+    options: TuneOptions,
+    checkpoint: Path | None,
+    progress: Callable[[Any], None] | None,
+) -> ModelProto:
+    """The network, trained on; weights outside of the masks stay zero. With a teacher: distilled."""
+    from onnxino_tools.train import fit, to_module
+
+    module = to_module(model)
+    fit(
+        module,
+        job.train,
+        job.validation,
+        replace(options, seed=job.recipe.seed),
+        teacher=None if job.teacher is None or options.teacher is None else to_module(job.teacher),
+        masks=dict(masks) or None,
+        checkpoint=checkpoint,
+        progress=progress,
+    )
+    return module.to_onnx()
+
+
+def quantized(job: Job, model: ModelProto, images: int | None = None) -> ModelProto:
+    """The 8-bit network. images: how many calibrate (default: as the recipe says)."""
+    from onnxino_converter.quantize import quantize
+
+    options = job.recipe.quantize
+    return quantize(
+        model,
+        job.samples.calibration(images or options.calibration, job.recipe.seed),
+        method=options.method,  # type: ignore[arg-type]
+        per_channel=options.per_channel,
+        activations=options.activations,  # type: ignore[arg-type]
+        equalize=options.equalize,
+        bias_correction=options.bias_correction,
+    )
+
+
+def between(options: TuneOptions, epochs: int) -> TuneOptions:
+    """The training between the steps of a schedule."""
+    return replace(options, epochs=epochs, warmup=min(options.warmup, epochs), patience=0)
+
+
+def joined(first: list[LayerChange], second: list[LayerChange]) -> list[LayerChange]:
+    """What two steps changed, one after the other."""
+    before = {change.name: change.before for change in first}
+    now = {change.name: replace(change, before=before.get(change.name, change.before)) for change in second}
+    return [*(now.pop(change.name, change) for change in first), *now.values()]

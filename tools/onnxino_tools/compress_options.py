@@ -1,0 +1,218 @@
+"""The options of `onnxino compress`, and the recipe that they say; an option comes before the recipe's file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from onnxino_tools import arguments
+from onnxino_tools.arguments import UsageError
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+
+# Option -> (section, key) of the recipe.
+_KEYS = {
+    "seed": ("", "seed"),
+    "train_split": ("data", "train"),
+    "validation": ("data", "validation"),
+    "evaluate_split": ("data", "evaluate"),
+    "limit": ("data", "limit"),
+    "resize": ("data", "resize"),
+    "scale": ("data", "scale"),
+    "mean": ("data", "mean"),
+    "std": ("data", "std"),
+    "layout": ("data", "layout"),
+    "granularity": ("prune", "granularity"),
+    "criterion": ("prune", "criterion"),
+    "scope": ("prune", "scope"),
+    "schedule": ("prune", "schedule"),
+    "steps": ("prune", "steps"),
+    "step_epochs": ("prune", "epochs"),
+    "exclude": ("prune", "exclude"),
+    "multiple": ("prune", "multiple"),
+    "max_drop": ("prune", "max_drop"),
+    "fine_tune": ("fine_tune", "epochs"),
+    "teacher": ("fine_tune", "teacher"),
+    "temperature": ("fine_tune", "temperature"),
+    "alpha": ("fine_tune", "alpha"),
+    "learning_rate": ("fine_tune", "learning_rate"),
+    "batch": ("fine_tune", "batch"),
+    "augment": ("fine_tune", "augment"),
+    "patience": ("fine_tune", "patience"),
+    "quantize": ("quantize", "method"),
+    "per_channel": ("quantize", "per_channel"),
+    "activations": ("quantize", "activations"),
+    "equalize": ("quantize", "equalize"),
+    "bias_correction": ("quantize", "bias_correction"),
+    "calibration": ("quantize", "calibration"),
+    "target_macs": ("targets", "macs"),
+    "target_weights": ("targets", "weight_bytes"),
+    "target_arena": ("targets", "arena_bytes"),
+    "target_ms": ("targets", "ms"),
+}
+
+
+def add_recipe(parser: arguments.Parser) -> None:
+    """All options that a recipe may hold."""
+    _add_data(parser)
+    arguments.add_preprocessing(parser)
+    _add_pruning(parser)
+    _add_training(parser)
+    _add_quantization(parser)
+    _add_targets(parser)
+
+
+def _add_data(parser: arguments.Parser) -> None:
+    group = parser.add_argument_group("data")
+    group.add_argument(
+        "--data",
+        required=True,
+        metavar="DATA",
+        help=".npz (images, labels, split) or a folder of splits",
+    )
+    group.add_argument("--train-split", metavar="NAME", help="which images train and calibrate (default: train)")
+    group.add_argument(
+        "--validation",
+        type=_split_or_share,
+        metavar="NAME|SHARE",
+        help="which images choose: a split, or a share of those that train, such as 0.15 (default: val)",
+    )
+    group.add_argument(
+        "--evaluate-split", metavar="NAME", help="which images the final report is about (default: those that choose)"
+    )
+    group.add_argument("--limit", type=arguments.positive, metavar="N", help="only N images of each split")
+    group.add_argument(
+        "--resize",
+        choices=["crop", "stretch", "pad"],
+        help="image files: cut the centre out (default), distort, or add black borders",
+    )
+
+
+def _add_pruning(parser: arguments.Parser) -> None:
+    group = parser.add_argument_group("pruning")
+    group.add_argument(
+        "--prune",
+        type=_ratio,
+        metavar="RATIO|N:M|auto",
+        help="the share of channels to remove; N of M weights stay; or what the layers' sensitivity allows",
+    )
+    group.add_argument("--granularity", choices=["channel", "weight", "n:m"], help="what is removed (default: channel)")
+    group.add_argument("--criterion", choices=["l1", "l2", "bn", "taylor"], help="what is unimportant (default: l1)")
+    group.add_argument("--scope", choices=["layer", "global"], help="the same share of each layer (default), or of all")
+    group.add_argument(
+        "--schedule", choices=["one-shot", "iterative", "polynomial"], help="at once (default), or in --steps"
+    )
+    group.add_argument("--steps", type=arguments.positive, metavar="N", help="of the schedule")
+    group.add_argument("--step-epochs", type=int, metavar="N", help="of fine-tuning between the steps (default: 1)")
+    group.add_argument("--exclude", type=_names, metavar="LAYER[,LAYER]", help="layers that stay as they are")
+    group.add_argument("--multiple", type=arguments.positive, metavar="N", help="numbers of channels: multiples of N")
+    group.add_argument("--max-drop", type=float, metavar="SHARE", help="of accuracy, for 'auto' (default: 0.02)")
+
+
+def _add_training(parser: arguments.Parser) -> None:
+    group = parser.add_argument_group("fine-tuning and distillation (extra 'train')")
+    group.add_argument("--fine-tune", type=arguments.positive, metavar="EPOCHS", help="train on after pruning")
+    group.add_argument("--teacher", metavar="T.onnx", help="a larger model, whose answers are learned too")
+    group.add_argument("--temperature", type=float, metavar="T", help="by which the teacher's answers are softened")
+    group.add_argument("--alpha", type=float, metavar="A", help="weight of the teacher's answers, 0 to 1")
+    group.add_argument("--learning-rate", type=float, metavar="R", help="its greatest value")
+    group.add_argument("--batch", type=arguments.positive, metavar="N", help="images of one step")
+    group.add_argument("--augment", type=_names, metavar="A[,A]", help="changes of the images (docs/training.md)")
+    group.add_argument("--patience", type=int, metavar="N", help="end after N epochs that are no better (0: never)")
+
+
+def _add_quantization(parser: arguments.Parser) -> None:
+    group = parser.add_argument_group("quantization (docs/quantizing.md)")
+    group.add_argument(
+        "--quantize",
+        choices=["minmax", "percentile", "mse", "entropy", "none"],
+        help="how ranges are chosen (default: minmax); none: stay in float32",
+    )
+    group.add_argument(
+        "--per-tensor", dest="per_channel", action="store_const", const=False, help="one weight scale a layer"
+    )
+    group.add_argument("--activations", choices=["int8", "uint8"], help="in the ONNX model (default: uint8)")
+    group.add_argument("--equalize", action="store_const", const=True, help="balance channels between layers first")
+    group.add_argument("--bias-correction", action="store_const", const=True, help="take the mean error out of biases")
+    group.add_argument("--calibration", type=arguments.positive, metavar="N", help="training images (default: 300)")
+
+
+def _add_targets(parser: arguments.Parser) -> None:
+    group = parser.add_argument_group("targets", "as much is pruned as they need, and no more; several hold together")
+    group.add_argument("--target-macs", type=_count, metavar="N", help="multiply-adds at most")
+    group.add_argument("--target-weights", type=_count, metavar="BYTES", help="weights at most")
+    group.add_argument("--target-arena", type=_count, metavar="BYTES", help="working memory at most")
+    group.add_argument("--target-ms", type=float, metavar="MS", help="estimated milliseconds at most (extra emulator)")
+
+
+def recipe_values(args: Namespace) -> tuple[dict[str, Any], Path | None]:
+    """The recipe's file with the options that are given, and where its teacher lies. Raises UsageError."""
+    values: dict[str, Any] = {}
+    folder = None
+    if args.recipe is not None:
+        from onnxino_tools.compress.recipe import load
+
+        values, folder = load(args.recipe)
+    given = {name: getattr(args, name) for name in _KEYS if getattr(args, name) is not None}
+    _set_prune(args, values, given)
+    for name, value in given.items():
+        section, key = _KEYS[name]
+        place: Any = values.setdefault(section, {}) if section else values
+        if isinstance(place, dict):  # else the recipe's reader says what is wrong
+            place[key] = value
+    if args.teacher is not None:
+        values["fine_tune"]["teacher"] = str(Path(args.teacher).absolute())
+    for section, option in (("prune", "--prune RATIO, a target"), ("fine_tune", "--fine-tune EPOCHS")):
+        only = [name for name in given if _KEYS[name][0] == section]
+        if only and not _wanted(section, args, values):
+            raise UsageError(
+                f"--{only[0].replace('_', '-')} is for {option} or a recipe with [{section}]", "onnxino compress --help"
+            )
+    return values, folder
+
+
+def _set_prune(args: Namespace, values: dict[str, Any], given: dict[str, Any]) -> None:
+    """--prune says the ratio, or with N:M what stays."""
+    if args.prune is None:
+        return
+    section = values.setdefault("prune", {})
+    if isinstance(args.prune, str) and ":" in args.prune:
+        section.pop("ratio", None)
+        section["nm"] = args.prune
+        given.setdefault("granularity", "n:m")
+    else:
+        section["ratio"] = args.prune
+
+
+def _wanted(section: str, args: Namespace, values: dict[str, Any]) -> bool:
+    """Whether the stage is asked for, and not only its details."""
+    if section == "fine_tune":
+        return args.fine_tune is not None or args.recipe is not None
+    return args.prune is not None or args.recipe is not None or bool(values.get("targets")) or args.sensitivity
+
+
+def _ratio(text: str) -> float | str:
+    """argparse type: a number, N:M, or auto."""
+    return text if text == "auto" or ":" in text else float(text)
+
+
+def _split_or_share(text: str) -> float | str:
+    """argparse type: a share, or the name of a split."""
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
+def _names(text: str) -> list[str]:
+    """argparse type: names with commas."""
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
+def _count(text: str) -> int:
+    """argparse type: a number of things, which may have separators."""
+    value = int(text.replace(",", "").replace("_", ""))
+    if value < 1:
+        raise ValueError
+    return value
