@@ -72,15 +72,17 @@ def _cards(report: Report) -> Markup:
     cards.append(("Model file", _kilobytes(sizes.model), f"{sizes.model:,} bytes of flash"))
     cards.append(("Working memory", _kilobytes(sizes.arena), f"{sizes.arena:,} bytes of RAM"))
     if report.latency is not None:
-        under = f"estimate: {report.latency.cycles:,} cycles at {report.latency.clock_hz / 1e6:g} MHz"
-        cards.append(("Latency", f"{report.latency.ms:,.1f} ms", under))
+        under = f"{report.latency.cycles:,} cycles at {report.latency.clock_hz / 1e6:g} MHz"
+        cards.append(("Latency, estimated", f"{report.latency.ms:,.1f} ms", under))
     cards.append(("Multiply-adds", _millions(report.macs), f"{report.macs:,} for one input"))
     cards.append(("Parameters", _millions(report.parameters), f"{report.nonzero:,} not zero"))
-    cards.append(("Upload", f"{report.upload.uart_s:.1f} s", f"estimate, UART; {report.upload.usb_s:.1f} s over USB"))
+    cards.append(
+        ("Upload, estimated", f"{report.upload.uart_s:.1f} s", f"over UART; {report.upload.usb_s:.1f} s over USB")
+    )
     boxes = [
         Markup(
             f'<div><dt>{escape(what)}</dt><dd class="value">{escape(value)}</dd>'
-            f'<dd class="under">{escape(under)}</dd></div>\n'
+            f'<dd class="under">{escape(_unbroken(under))}</dd></div>\n'
         )
         for what, value, under in cards
     ]
@@ -114,3 +116,8 @@ def _millions(number: int) -> str:
     if number < 10_000:
         return f"{number:,}"
     return f"{number / 1e3:,.1f} k" if number < 1_000_000 else f"{number / 1e6:,.2f} M"
+
+
+def _unbroken(text: str) -> str:
+    """Numbers stay on the line of their unit."""
+    return text.replace(" %", "\u00a0%").replace(" s ", "\u00a0s ")

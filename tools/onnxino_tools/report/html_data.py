@@ -40,12 +40,13 @@ def confusion(report: Report) -> Markup:
         return Markup()
     names = [entry.name for entry in report.classes]
     parts: list[str] = []
+    beside: list[str] = []
     if found.confusion is None:
         parts.append(paragraph(f"{len(names):,} classes are too many for a matrix."))
     else:
         picture = charts.confusion(found.confusion, names)
         label = "Confusion matrix, scrollable"
-        parts.append(Markup(f'<div class="scroll" tabindex="0" role="region" aria-label="{label}">{picture}</div>\n'))
+        beside.append(Markup(f'<div class="scroll" tabindex="0" role="region" aria-label="{label}">{picture}</div>\n'))
         if len(names) <= _TABLE_CLASSES:
             parts.append(_as_table(found.confusion, names))
     rows = [
@@ -53,8 +54,9 @@ def confusion(report: Report) -> Markup:
         for label, predicted, count in found.mistakes[:_MISTAKES]
     ]
     if rows:
-        parts.append(table("Most frequent mistakes", ["True class", "Predicted", "Images"], rows, (2,), ""))
-    return section("Confusion matrix", *parts)
+        beside.append(table("Most frequent mistakes", ["True class", "Predicted", "Images"], rows, (2,), ""))
+    both = Markup(f'<div class="beside">\n{join(beside)}</div>\n')
+    return section("Confusion matrix", both, *parts)
 
 
 def _as_table(matrix: list[list[int]], names: list[str]) -> Markup:

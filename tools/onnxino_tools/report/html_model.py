@@ -25,7 +25,7 @@ def sizes(report: Report) -> Markup:
         rows.append(["Firmware", f"{sizes.firmware:,}", *_room(sizes.firmware, board.image_size)])
         rows.append(["Flash: model and firmware", f"{sizes.model + sizes.firmware:,}", "", ""])
     rows.append(["Working memory (arena)", f"{sizes.arena:,}", *_room(sizes.arena, board.arena_size)])
-    head = ["", "Bytes", "Room", "Used"]
+    head = ["Part", "Bytes", "Room", "Used"]
     return section("Sizes and memory", table(f"Sizes in bytes, and the room on {board.title}", head, rows, (1, 2, 3)))
 
 
@@ -42,11 +42,13 @@ def baseline(comparison: Comparison | None) -> Markup:
     for key, what in text.RATIOS.items():
         mine, theirs = (_figure(report, key) for report in (comparison.model, comparison.baseline))
         ratio = ratios[key]
-        rows.append([what[:1].upper() + what[1:], mine, theirs, "-" if ratio is None else f"{ratio:.2f}"])
+        unit = ", bytes" if key.endswith("bytes") else ""
+        rows.append([what[:1].upper() + what[1:] + unit, mine, theirs, "-" if ratio is None else f"{ratio:.2f}"])
     mine, theirs = comparison.model.accuracy, comparison.baseline.accuracy
     rows.append(["Top-1 accuracy", *(text.percent(a.top1) if a else "-" for a in (mine, theirs)), "-"])
-    head = ["", "This model", "Baseline", "Times smaller"]
-    said = table(f"This model, and {comparison.baseline.name}", head, rows, (1, 2, 3))
+    head = ["Figure", "This model", "Baseline", "Ratio"]
+    caption = f"This model, and {comparison.baseline.name}. Ratio: how many times smaller this model is"
+    said = table(caption, head, rows, (1, 2, 3))
     return section("Against the baseline", said, _difference(comparison))
 
 
