@@ -149,7 +149,7 @@ def recipes(args: Namespace) -> tuple[Recipe, Recipe]:
     quick = 1 if args.quick else None
     return (
         Recipe(args.teacher_epochs or quick or TEACHER_EPOCHS, learning_rate=2e-3),
-        Recipe(args.epochs or quick or STUDENT_EPOCHS, mixup=0.3, cutmix=0.2),
+        Recipe(args.epochs or quick or STUDENT_EPOCHS, mixup=0.2, cutmix=0.1, views=quick or 60),
     )
 
 

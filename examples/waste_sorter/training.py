@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,8 @@ SAVE_EVERY = 60.0  # seconds between checkpoints
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a network is trained. mixup, cutmix: share of the batches that are mixed so."""
+    """How a network is trained. mixup, cutmix: share of the batches that are mixed so. views: epochs' worth of
+    augmented images that are made once, with the teacher's answers to them, and taken in turn; 0: new ones always."""
 
     epochs: int
     batch: int = 64
@@ -40,6 +41,15 @@ class Recipe:
     mixup: float = 0.0
     cutmix: float = 0.0
     temperature: float = 2.0
+    views: int = 0
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Images float32 [B, 3, H, W], and what the network shall answer: shares [B, 6], from a teacher or from labels."""
+
+    views: torch.Tensor
+    targets: torch.Tensor
 
 
 @dataclass(frozen=True)
@@ -74,29 +84,32 @@ def fit(
     With teachers, the mean of their softened answers is the target, and the labels are not used. Goes on from the
     checkpoint where there is one, to the same result as without the interruption (its seconds count).
     """
+    network.eval()
     generator = torch.Generator().manual_seed(seed)
     torch.manual_seed(seed)  # dropout
     network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
     optimizer = _optimizer(network, recipe)
     steps = max(1, len(images) // recipe.batch)
+
+    def new(source: torch.Generator) -> Iterator[Batch]:
+        return _new(images, labels, recipe, source, teachers, bfloat16)
+
     first, before = _resume(checkpoint, network, optimizer, generator)
+    if first == recipe.epochs:
+        return before
     saved = time.monotonic()
     start = saved - before
+    kept = [_keep(new(torch.Generator().manual_seed((seed << 16) + k + 1))) for k in range(recipe.views)]
     for epoch in range(first, recipe.epochs):
         network.train()
-        order = torch.randperm(len(images), generator=generator)
+        batches = _old(kept[epoch % len(kept)], recipe.batch, generator) if kept else new(generator)
         total = 0.0
-        for step in range(steps):
+        for step, batch in enumerate(batches):
             for group in optimizer.param_groups:
                 group["lr"] = recipe.learning_rate * rate(epoch * steps + step + 1, steps, recipe)
-            chosen = order[step * recipe.batch : (step + 1) * recipe.batch]
-            views = augment(images[chosen], generator)
-            targets = functional.one_hot(labels[chosen], CLASSES).float()
-            views, targets = mix(views, targets, recipe, generator)
-            views = views.contiguous(memory_format=torch.channels_last)
             with torch.autocast("cpu", torch.bfloat16, enabled=bfloat16):
-                logits = network(views)
-            loss = _loss(logits.float(), targets, views, teachers, recipe, bfloat16)
+                logits = network(batch.views.contiguous(memory_format=torch.channels_last))
+            loss = _loss(logits.float(), batch.targets, recipe.temperature if teachers else None)
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             optimizer.step()
@@ -109,7 +122,7 @@ def fit(
         if progress is not None:
             progress(Epoch(done, recipe.epochs, total / steps, now - start))
     network.eval()
-    return time.monotonic() - start if first < recipe.epochs else before
+    return time.monotonic() - start
 
 
 def _optimizer(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
@@ -131,22 +144,48 @@ def rate(step: int, steps: int, recipe: Recipe) -> float:
     return 0.5 * (1 + math.cos(math.pi * (step - warm) / max(1, total - warm)))
 
 
-def _loss(
-    logits: torch.Tensor,
-    targets: torch.Tensor,
-    views: torch.Tensor,
-    teachers: tuple[nn.Module, ...],
+def _loss(logits: torch.Tensor, targets: torch.Tensor, temperature: float | None) -> torch.Tensor:
+    """Cross entropy; with a temperature, the targets are a teacher's answers at it."""
+    if temperature is None:
+        return -(targets * functional.log_softmax(logits, 1)).sum(1).mean()
+    answers = functional.log_softmax(logits / temperature, 1)
+    return temperature * temperature * functional.kl_div(answers, targets, reduction="batchmean")
+
+
+def _new(
+    images: torch.Tensor,
+    labels: torch.Tensor,
     recipe: Recipe,
+    generator: torch.Generator,
+    teachers: tuple[nn.Module, ...],
     bfloat16: bool,
-) -> torch.Tensor:
-    if not teachers:
-        smooth = targets * (1 - recipe.label_smoothing) + recipe.label_smoothing / CLASSES
-        return -(smooth * functional.log_softmax(logits, 1)).sum(1).mean()
-    heat = recipe.temperature
-    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16, enabled=bfloat16):
-        answers = [functional.softmax(teacher(views).float() / heat, 1) for teacher in teachers]
-    soft = torch.stack(answers).mean(0)
-    return heat * heat * functional.kl_div(functional.log_softmax(logits / heat, 1), soft, reduction="batchmean")
+) -> Iterator[Batch]:
+    """One epoch of freshly augmented images in batches of one size; what is left over is left out."""
+    order = torch.randperm(len(images), generator=generator)
+    for step in range(max(1, len(images) // recipe.batch)):
+        chosen = order[step * recipe.batch : (step + 1) * recipe.batch]
+        views = augment(images[chosen], generator)
+        hard = functional.one_hot(labels[chosen], CLASSES).float()
+        views, hard = mix(views, hard, recipe, generator)
+        if not teachers:
+            yield Batch(views, hard * (1 - recipe.label_smoothing) + recipe.label_smoothing / CLASSES)
+            continue
+        laid = views.contiguous(memory_format=torch.channels_last)
+        with torch.no_grad(), torch.autocast("cpu", torch.bfloat16, enabled=bfloat16):
+            answers = [functional.softmax(teacher(laid).float() / recipe.temperature, 1) for teacher in teachers]
+        yield Batch(views, torch.stack(answers).mean(0))
+
+
+def _keep(batches: Iterator[Batch]) -> Batch:
+    """An epoch's batches in one, the images as uint8: 12 KB each."""
+    held = [(batch.views.mul(255).round().to(torch.uint8), batch.targets) for batch in batches]
+    return Batch(torch.cat([views for views, _ in held]), torch.cat([targets for _, targets in held]))
+
+
+def _old(kept: Batch, size: int, generator: torch.Generator) -> Iterator[Batch]:
+    """The batches of a kept epoch, shuffled anew."""
+    for chosen in torch.randperm(len(kept.views), generator=generator).split(size):
+        yield Batch(kept.views[chosen].float().div(255), kept.targets[chosen])
 
 
 def augment(images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
