@@ -36,6 +36,7 @@ def add_arguments(parser: arguments.Parser) -> None:
         action="store_true",
         help="only show the accuracy with each layer pruned alone, and the ratios that --max-drop allows",
     )
+    parser.add_argument("--no-latency", action="store_true", help="leave out the emulator's estimates: quicker")
     add_recipe(parser)
     arguments.add_json(parser)
 
@@ -61,7 +62,14 @@ def _compress(args: Namespace, recipe: Recipe) -> int:
 
     with _News() as news:
         result = compress(
-            args.model, args.data, recipe, output=args.output, name=args.name, html=args.html, progress=news.tell
+            args.model,
+            args.data,
+            recipe,
+            output=args.output,
+            name=args.name,
+            html=args.html,
+            latency=not args.no_latency,
+            progress=news.tell,
         )
     if args.json:
         ui.out_json(result.as_dict())
@@ -103,7 +111,9 @@ def _compare(args: Namespace, recipe: Recipe) -> int:
     if args.html is not None:
         raise UsageError("--html is for one result, not for --compare", "leave it away")
     with _News() as news:
-        result = compare(args.model, args.data, recipe, output=args.output, progress=news.tell)
+        result = compare(
+            args.model, args.data, recipe, output=args.output, latency=not args.no_latency, progress=news.tell
+        )
     if args.json:
         ui.out_json(result.as_dict())
         return 0

@@ -91,6 +91,7 @@ def compare(
     recipe: Recipe | Mapping[str, Any] | str | Path,
     *,
     output: str | Path | None = None,
+    latency: bool = True,
     progress: Progress | None = None,
 ) -> Comparison:
     """Runs each technique alone and together, as the recipe would do it; accuracy is that of the validation images.
@@ -105,7 +106,7 @@ def compare(
             "a comparison prunes and quantizes: the recipe does without one of them",
             "--prune 0.5 or a target, and a method of quantization",
         )
-    job = make_job(model, data, wanted)
+    job = make_job(model, data, wanted, latency=latency)
     folder = None if output is None else Path(output)
     tell = progress or silent
     ratio = _ratio(job, folder, tell)

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 @dataclass
 class Job:
-    """name: of the files that are made; labels: class names that the model does not hold itself."""
+    """name: of the files that are made; labels: class names that the model does not hold itself; latency: whether the
+    emulator estimates the time of each stage."""
 
     name: str
     model: ModelProto
@@ -28,6 +29,7 @@ class Job:
     samples: Samples
     recipe: Recipe
     labels: list[str] | None
+    latency: bool = True
 
     @cached_property
     def train(self) -> Arrays:
@@ -41,13 +43,17 @@ class Job:
         return self.samples.arrays(self.samples.validation)
 
 
-def make_job(model: Any, data: str | Path | Dataset, recipe: Recipe, name: str | None = None) -> Job:
+def make_job(
+    model: Any, data: str | Path | Dataset, recipe: Recipe, name: str | None = None, latency: bool = True
+) -> Job:
     """Loads and checks everything. model: path, bytes, onnx.ModelProto or torch nn.Module (in evaluation form).
 
     Raises MissingExtraError for what is not installed, ConvertError for a model that cannot be compressed, InputError
     for data that do not fit it.
     """
     check_extras(recipe)
+    if recipe.targets.ms is not None and not latency:
+        raise InputError("a target in milliseconds needs the latency, which is left out", "leave --no-latency away")
     loaded, stem = _load(model, data, recipe)
     _check_model(loaded)
     trains = recipe.trains or recipe.quantizes
@@ -55,7 +61,7 @@ def make_job(model: Any, data: str | Path | Dataset, recipe: Recipe, name: str |
     teacher = None
     if recipe.fine_tune is not None and recipe.fine_tune.teacher is not None:
         teacher = load_teacher(recipe.fine_tune.teacher, loaded)
-    return Job(name or stem, loaded, teacher, samples, recipe, _labels(samples))
+    return Job(name or stem, loaded, teacher, samples, recipe, _labels(samples), latency)
 
 
 def check_extras(recipe: Recipe, what: str | None = None) -> None:

@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from onnxino_tools.report import Report
 
 
-def measured(job: Job, model: ModelProto) -> Report:
-    """The report of a network on the images that choose. Raises InputError for a model that is no classifier."""
+def measured(job: Job, content: bytes) -> Report:
+    """The report of a model file on the images that choose. Raises InputError for a model that is no classifier."""
     from onnxino_tools.report import measure
 
-    report = measure(model, job.samples.validation, pixels=job.samples.pixels, thumbnails=0)
+    report = measure(content, job.samples.validation, pixels=job.samples.pixels, latency=job.latency, thumbnails=0)
     if report.accuracy is None:
         raise InputError(
             f"the accuracy cannot be measured: {report.accuracy_note}", "onnxino convert --calibrate only quantizes"
@@ -33,7 +33,7 @@ def final_report(job: Job, content: bytes, onnx: ModelProto) -> Report:
     from onnxino_tools.report import measure
 
     samples = job.samples
-    report = measure(content, samples.evaluate, pixels=samples.pixels, baseline=job.model)
+    report = measure(content, samples.evaluate, pixels=samples.pixels, latency=job.latency, baseline=job.model)
     return replace(report, name=job.name, sizes=replace(report.sizes, onnx=onnx.ByteSize()))
 
 

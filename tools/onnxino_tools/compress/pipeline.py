@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from onnx import ModelProto
 
+    from onnxino_converter import Converted
     from onnxino_tools.data.dataset import Dataset
 
 
@@ -37,6 +38,7 @@ def compress(
     output: str | Path | None = None,
     name: str | None = None,
     html: str | Path | None = None,
+    latency: bool = True,
     progress: Progress | None = None,
 ) -> CompressResult:
     """Compresses a float classifier: prune -> fine-tune or distil -> quantize, as the recipe says (None: 8 bits only).
@@ -47,11 +49,13 @@ def compress(
     output holds `checkpoint`, from which the same call goes on after an interruption. The same arguments give the same
     bytes.
 
+    name: of the files (default: from the model). latency: whether the emulator estimates the time of each stage.
+
     Raises InputError (TargetMissedError where a target cannot be met), ConvertError, MissingExtraError, all but the
     missed target before any work.
     """
     wanted = Recipe() if recipe is None else recipe_from(recipe)
-    job = make_job(model, data, wanted, name)
+    job = make_job(model, data, wanted, name, latency)
     folder = None if output is None else Path(output)
     if folder is not None:
         _check_output(folder, job, model, data, html)
@@ -118,6 +122,7 @@ class Run:
     state: work.State = field(init=False)
     network: ModelProto = field(init=False)  # the last one in float32
     final: ModelProto = field(init=False)
+    converted: Converted = field(init=False)  # of the last stage
 
     def run(self) -> CompressResult:
         """All stages, and the report of the result. Raises TargetMissedError where it misses a target."""
@@ -143,7 +148,7 @@ class Run:
         if job.recipe.quantizes:
             start = time.monotonic()
             self.final, _ = self.journal.model("quantized", lambda: (work.quantized(job, network), {}))
-            self._stage("quantized", self.final, start)
+            self._stage("quantized", self.final, start, in_float=False)
         return self.done
 
     def _prune(self, ratio: Any) -> work.State:
@@ -190,24 +195,15 @@ class Run:
         self._stage(name, trained, start)
         return trained
 
-    def _stage(self, name: str, model: ModelProto, start: float) -> None:
-        row = row_of(name, measured(self.job, model))
+    def _stage(self, name: str, model: ModelProto, start: float, *, in_float: bool = True) -> None:
+        self.converted = work.converted(self.job, model, in_float=in_float)
+        row = row_of(name, measured(self.job, self.converted.model))
         result = StageResult(name, model, row, time.monotonic() - start)
         self.done.append(result)
         self.progress(Event("stage", name, result=result))
 
     def _result(self) -> CompressResult:
-        from onnxino_converter import convert
-
-        job, targets = self.job, self.job.recipe.targets
-        converted = convert(
-            self.final,
-            name=job.name,
-            labels=job.labels,
-            preprocessing=job.samples.pixels.metadata(),
-            board=None,
-            float=not job.recipe.quantizes,
-        )
+        job, targets, converted = self.job, self.job.recipe.targets, self.converted
         latency = self.done[-1].row.latency_ms
         sizes = {**converted.report, "ms": float("inf") if latency is None else latency}
         if misses(targets, sizes):

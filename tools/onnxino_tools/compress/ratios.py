@@ -60,10 +60,8 @@ def search_ratio(job: Job) -> Found:
 def sizes_of(job: Job, model: ModelProto) -> dict[str, float]:
     """macs, weight_bytes and arena_bytes of the network as it will run; ms where a target asks for it (infinite where
     the network does not fit the board)."""
-    from onnxino_converter import convert
-
     made = work.quantized(job, model, FEW) if job.recipe.quantizes else model
-    converted = convert(made, name=job.name, board=None, float=not job.recipe.quantizes)
+    converted = work.converted(job, made, in_float=not job.recipe.quantizes)
     sizes: dict[str, float] = {name: converted.report[name] for name in ("macs", "weight_bytes", "arena_bytes")}
     if job.recipe.targets.ms is not None:
         from onnxino_tools.report.latency import estimate

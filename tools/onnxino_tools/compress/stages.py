@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from onnx import ModelProto
 
+    from onnxino_converter import Converted
     from onnxino_converter.prune import LayerChange, Skipped
     from onnxino_tools.compress.job import Job
 
@@ -135,6 +136,20 @@ def quantized(job: Job, model: ModelProto, images: int | None = None) -> ModelPr
         activations=options.activations,  # type: ignore[arg-type]
         equalize=options.equalize,
         bias_correction=options.bias_correction,
+    )
+
+
+def converted(job: Job, model: ModelProto, *, in_float: bool) -> Converted:
+    """The model file, with the names of the classes, whether or not it fits a board."""
+    from onnxino_converter import convert
+
+    return convert(
+        model,
+        name=job.name,
+        labels=job.labels,
+        preprocessing=job.samples.pixels.metadata(),
+        board=None,
+        float=in_float,
     )
 
 
