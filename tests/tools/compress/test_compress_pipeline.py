@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import pytest
 from onnx import numpy_helper
 
 from onnxino import InferenceSession
-from onnxino.errors import ConvertError, InputError
+from onnxino.errors import ConvertError, InputError, MissingExtraError
 from onnxino.model import load_model
 from onnxino_converter import convert
 from onnxino_tools.compress import (
@@ -284,3 +285,13 @@ def test_excluded_layers_stay(network: onnx.ModelProto, data: Path) -> None:
     assert shapes["conv1.w"] == (8, 1, 3, 3)
     assert shapes["conv2.w"] == (6, 8, 3, 3)
     assert {s.node for s in result.skipped} == {"conv1", "fc"}
+
+
+def test_without_the_extra(network: onnx.ModelProto, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "torch" else real(name))
+    with pytest.raises(MissingExtraError, match="Fine-tuning needs the extra 'train'"):
+        run(network, data, {"fine_tune": {}})
+    with pytest.raises(MissingExtraError, match="Pruning by Taylor scores needs the extra 'train'"):
+        run(network, data, {"prune": {"ratio": 0.5, "criterion": "taylor"}})
+    assert run(network, data, HALF).stages  # NumPy alone
