@@ -211,6 +211,7 @@ def _with_data(report: Report, subject: Subject, data: Dataset, feed: Feed, want
     report = replace(report, outputs=found.outputs, data=replace(report.data, backend=found.backend))
     if found.predictions is None:
         return replace(report, accuracy_note=f"no accuracy: {found.reason}")
+    _check_labels(data)
     labels, names = match_classes(subject.model, data)
     classes, accuracy, predictions = judge(found.predictions, labels, names)
     kind = None if found.confidences is None else "softmax" if found.softmax else "output"
@@ -220,6 +221,18 @@ def _with_data(report: Report, subject: Subject, data: Dataset, feed: Feed, want
     right = predictions == labels
     wrong = _wrong(data, labels, predictions, found.confidences, wanted.thumbnails)
     return replace(report, accuracy=accuracy, right=right, wrong=wrong)
+
+
+def _check_labels(data: Dataset) -> None:
+    """A Dataset that was made in Python may have any. Raises InputError."""
+    labels, classes = data.labels, data.classes
+    if labels is None or classes is None or not len(labels):
+        return
+    if labels.min() < 0 or labels.max() >= len(classes):
+        raise InputError(
+            f"'{data.source}' has labels {labels.min()} to {labels.max()} but {len(classes)} classes",
+            "labels are numbers of classes, from 0",
+        )
 
 
 def _wrong(

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 LARGEST = 96  # pixels at the longer side of a thumbnail; larger images are averaged down
 POINTS = 96  # of a signal's line
+_NARROW = 8  # what has fewer rows, and is not of bytes, is signals side by side and no image
 _COLOUR_TYPES = {1: 0, 2: 4, 3: 2, 4: 6}  # PNG: grey, grey with alpha, RGB, RGBA
 
 
@@ -63,7 +64,7 @@ def _as_image(sample: NDArray[Any]) -> NDArray[np.uint8] | None:
         return None
     if array.ndim == 3 and array.shape[2] not in _COLOUR_TYPES and array.shape[0] in _COLOUR_TYPES:
         array = array.transpose(1, 2, 0)
-    if array.ndim == 2:
+    if array.ndim == 2 and (array.dtype == np.uint8 or min(array.shape) >= _NARROW):
         array = array[:, :, None]
     if array.ndim != 3 or array.shape[2] not in _COLOUR_TYPES or min(array.shape[:2]) < 2:
         return None

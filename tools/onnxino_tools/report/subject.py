@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from onnxino.errors import ConvertError
 from onnxino.schema.model import ElementType, Model, Weights
 
 if TYPE_CHECKING:
@@ -71,12 +72,23 @@ def open_subject(source: str | os.PathLike[str] | bytes | ModelProto) -> Subject
 
 
 def _converted(source: Path | ModelProto, file: str | None, size: int) -> Subject:
+    """As `onnxino convert` does it, with --float where the model is not quantized; where it does not fit, for no
+    board."""
     from onnxino import load_model
     from onnxino_converter import convert
 
-    # The graph's name stands in for a file's: exporters write anything there, and names of files are checked.
-    converted = convert(source, float=True, board=None)
+    try:
+        converted = convert(source, float=not _quantized(source))
+    except ConvertError:
+        converted = convert(source, float=True, board=None)
     return Subject(converted.name, file, converted.model, load_model(converted.model), converted.report, size)
+
+
+def _quantized(source: Path | ModelProto) -> bool:
+    from onnxino_converter.importer import import_graph, load_source
+    from onnxino_converter.pipeline import is_quantized
+
+    return is_quantized(import_graph(load_source(source).model))
 
 
 def onnx_size(path: Path) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from onnxino_tools import ui
+from onnxino_tools.report.markup import visible
 
 if TYPE_CHECKING:
     from onnxino_tools.report.compare import Comparison
@@ -101,9 +102,9 @@ def _classes(report: Report) -> list[str]:
     for entry in report.classes[:_CLASSES]:
         if with_labels:
             shares = [percent(entry.precision, 1), percent(entry.recall, 1)]
-            table.append([entry.name, f"{entry.images:,}", f"{entry.predicted:,}", *shares])
+            table.append([visible(entry.name), f"{entry.images:,}", f"{entry.predicted:,}", *shares])
         else:
-            table.append([entry.name, f"{entry.predicted:,}"])
+            table.append([visible(entry.name), f"{entry.predicted:,}"])
     said = ui.table(table, right=(1, 2, 3, 4))
     left = len(report.classes) - _CLASSES
     return said if left <= 0 else [*said, f"  and {left:,} more: --html or --json"]
@@ -112,20 +113,20 @@ def _classes(report: Report) -> list[str]:
 def _mistakes(report: Report) -> list[list[str]]:
     assert report.accuracy is not None
     return [
-        [f"{count:,}", f"{report.class_name(label)} taken for {report.class_name(prediction)}"]
+        [f"{count:,}", visible(f"{report.class_name(label)} taken for {report.class_name(prediction)}")]
         for label, prediction, count in report.accuracy.mistakes[:_MISTAKES]
     ]
 
 
 def _comparison(comparison: Comparison) -> list[str]:
-    said = [f"against {comparison.baseline.name}"]
+    said = [f"against {visible(comparison.baseline.name)}"]
     said += ui.table([[what, text] for what, text in comparison_rows(comparison)])
     return said
 
 
 def comparison_rows(comparison: Comparison) -> list[tuple[str, str]]:
     """(what, value): smaller by how much, and what it did to the accuracy."""
-    table = [(RATIOS[name], f"{ratio:.2f} times smaller") for name, ratio in comparison.ratios().items() if ratio]
+    table = [(RATIOS[name], _times(ratio)) for name, ratio in comparison.ratios().items() if ratio]
     found = comparison.accuracy
     if found is not None:
         low, high = found.interval
@@ -137,9 +138,15 @@ def comparison_rows(comparison: Comparison) -> list[tuple[str, str]]:
     return table
 
 
+def _times(ratio: float) -> str:
+    if f"{ratio:.2f}" == "1.00":
+        return "the same"
+    return f"{ratio:.2f} times smaller" if ratio > 1 else f"{1 / ratio:.2f} times larger"
+
+
 def _outputs(report: Report) -> list[str]:
     table = [["name", "shape", "least", "mean", "greatest", "not a number"]]
     for entry in report.outputs:
         values = ["-" if v is None else f"{v:.6g}" for v in (entry.least, entry.mean, entry.greatest)]
-        table.append([entry.name, str(entry.shape), *values, f"{entry.not_a_number:,}"])
+        table.append([visible(entry.name), str(entry.shape), *values, f"{entry.not_a_number:,}"])
     return ui.table(table, right=(2, 3, 4, 5))
