@@ -45,7 +45,33 @@ def prepare(model: str | Path | bytes | ModelProto) -> FloatGraph:
         ) from None
     fold_constants(graph)
     graph.infer()
+    if any(None in shape[1:] for shape in graph.shapes.values()):
+        _try_batches(graph)
     return graph
+
+
+def _try_batches(graph: FloatGraph) -> None:
+    """Shapes that exporters compute from a free batch, x.view(x.size(0), -1): what two batches have in common is known."""
+    from onnx import shape_inference
+
+    tried: list[dict[str, list[int]]] = []
+    for batch in (2, 3):
+        model = graph.write()
+        for port in model.graph.input:
+            dims = port.type.tensor_type.shape.dim
+            if dims and not dims[0].HasField("dim_value"):
+                dims[0].dim_value = batch
+        try:
+            inferred = shape_inference.infer_shapes(model, data_prop=True).graph
+        except Exception:  # of its own types: these shapes need another batch
+            return
+        found = {info.name: info.type.tensor_type.shape.dim for info in inferred.value_info}
+        tried.append({name: [int(d.dim_value) for d in dims] for name, dims in found.items()})
+    for name, first in tried[0].items():
+        second, known = tried[1].get(name, []), graph.shapes.get(name)
+        if known is not None and len(first) == len(second) == len(known) and all(first) and all(second):
+            pairs = zip(known, first, second, strict=True)
+            graph.shapes[name] = [a if k is None and a == b else k for k, a, b in pairs]
 
 
 def prepared(model: str | Path | bytes | ModelProto) -> ModelProto:

@@ -28,7 +28,8 @@ def reshape(state: Trace, node: NodeProto) -> None:
     if channels.axis < dropped or math.prod(before) != math.prod(after):
         return refuse(state, node, "moves values from one sample of a batch to another")
     shape = [-1 if k == channels.axis - dropped else 1 for k in range(len(before))]
-    values = np.broadcast_to(np.arange(len(channels.labels)).reshape(shape), before).reshape(after)
+    first, which = np.unique(state.labels.roots(channels.labels), return_index=True, return_inverse=True)[1:]
+    values = np.broadcast_to(which.reshape(shape), before).reshape(after)
     varies = [k for k in range(len(after)) if after[k] > 1 and (values != values.take([0], k)).any()]
     if not varies:
         return refuse(state, node, "moves a single channel")
@@ -36,8 +37,10 @@ def reshape(state: Trace, node: NodeProto) -> None:
     rows = np.moveaxis(values, axis, 0).reshape(after[axis], -1)
     if len(varies) > 1:
         for row in rows:
-            state.labels.unite_all(channels.labels[np.unique(row)], f"{describe(node)} mixes it with what must stay")
-    result = Channels(axis + dropped, channels.labels[rows[:, 0]])
+            state.labels.unite_all(
+                channels.labels[first[np.unique(row)]], f"{describe(node)} mixes it with what must stay"
+            )
+    result = Channels(axis + dropped, channels.labels[first[rows[:, 0]]])
     if node.op_type != "Reshape" or _shape_follows(state, node, result):
         state.set(node.output[0], result.axis, result.labels)
 
