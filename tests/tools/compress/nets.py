@@ -13,10 +13,10 @@ from onnx import TensorProto, helper, numpy_helper
 CLASSES = ["rows", "columns", "plain"]
 
 
-def network(seed: int = 0, widths: tuple[int, int] = (8, 12), size: int = 8) -> onnx.ModelProto:
+def network(seed: int = 0, widths: tuple[int, int] = (8, 12), size: int = 8, *, solve: bool = True) -> onnx.ModelProto:
     """image [batch, 1, size, size] -> two convolutions with BatchNormalization, pooling, Gemm -> logits [batch, 3].
 
-    Random convolutions; the Gemm is the least squares solution on images(), so that the network classifies.
+    Random convolutions; the Gemm is (with `solve`) the least squares solution on images(), so that the network classifies.
     """
     rng = np.random.default_rng(seed)
     first, second = widths
@@ -41,6 +41,8 @@ def network(seed: int = 0, widths: tuple[int, int] = (8, 12), size: int = 8) -> 
         helper.make_node("Gemm", ["f", "fc.w", "fc.b"], ["logits"], "fc", transB=1),
     ]
     model = _model(nodes, values, size)
+    if not solve:
+        return model
     pixels, labels = images(240, size, seed=7)
     features = _features(model, pixels.transpose(0, 3, 1, 2).astype(np.float32) / 255)
     design = np.c_[features, np.ones(len(features))]

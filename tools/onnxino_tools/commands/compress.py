@@ -60,7 +60,7 @@ def _compress(args: Namespace, recipe: Recipe) -> int:
     from onnxino_tools.compress import compress
     from onnxino_tools.compress.rows import table
 
-    with _News() as news:
+    with _News(args.output) as news:
         result = compress(
             args.model,
             args.data,
@@ -86,6 +86,7 @@ def _compress(args: Namespace, recipe: Recipe) -> int:
 
 def _summary(result: CompressResult) -> list[str]:
     """What is said below the table."""
+    from onnxino_tools.compress.rows import percent
 
     lines = [""]
     lines += [f"  not pruned: {skipped.node}: {skipped.reason}" for skipped in result.skipped]
@@ -97,9 +98,8 @@ def _summary(result: CompressResult) -> list[str]:
     )
     if result.recipe.data.evaluate is not None and result.report.accuracy is not None:
         found = result.report.accuracy
-        lines.append(
-            f"  accuracy on '{result.evaluated}': {100 * found.top1:.2f} % ({found.correct} of {found.images})"
-        )
+        share = percent(found.top1)
+        lines.append(f"  accuracy on '{result.evaluated}': {share} ({found.correct} of {found.images})")
     if result.misfit is not None:
         lines.append(f"  it does not fit the board: {result.misfit}")
     return lines
@@ -110,7 +110,7 @@ def _compare(args: Namespace, recipe: Recipe) -> int:
 
     if args.html is not None:
         raise UsageError("--html is for one result, not for --compare", "leave it away")
-    with _News() as news:
+    with _News(args.output) as news:
         result = compare(
             args.model, args.data, recipe, output=args.output, latency=not args.no_latency, progress=news.tell
         )
@@ -127,7 +127,7 @@ def _compare(args: Namespace, recipe: Recipe) -> int:
 def _sensitivity(args: Namespace, values: dict[str, Any], folder: Path | None) -> int:
     from onnxino_tools.compress.analysis import analyse
 
-    with _News() as news:
+    with _News(None) as news:
         found = analyse(args.model, args.data, values, folder, output=args.output, progress=news.tell)
     if args.json:
         ui.out_json(found.as_dict())
@@ -142,14 +142,18 @@ def _sensitivity(args: Namespace, values: dict[str, Any], folder: Path | None) -
 class _News:
     """What a run tells: lines, and a bar while it trains."""
 
-    def __init__(self) -> None:
+    def __init__(self, output: str | None) -> None:
         self._bar: ui.Progress | None = None
+        self._output = output
 
     def __enter__(self) -> _News:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self._close()
+        if kind is not None and issubclass(kind, KeyboardInterrupt) and self._output is not None:
+            ui.talk()
+            ui.note(f"what is done is kept in {self._output}/checkpoint: the same command goes on from there")
 
     def _close(self) -> None:
         if self._bar is not None:
