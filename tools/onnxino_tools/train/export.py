@@ -94,15 +94,18 @@ def _export(module: nn.Module, example: torch.Tensor) -> bytes:
 @contextmanager
 def _silence() -> Generator[None]:
     """No warnings, and no graph on stdout where the exporter fails."""
-    log: Any = torch._C  # pyright: ignore[reportPrivateUsage]
-    before = log._jit_is_onnx_log_enabled()
+    inner: Any = torch._C  # pyright: ignore[reportPrivateUsage]
+    log = inner._jit_onnx_log  # the exporter switches it on itself
+
+    def nothing(*_: object) -> None: ...
+
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        log._jit_set_onnx_log_enabled(False)
+        inner._jit_onnx_log = nothing
         try:
             yield
         finally:
-            log._jit_set_onnx_log_enabled(before)
+            inner._jit_onnx_log = log
 
 
 def _first(error: Exception) -> str:

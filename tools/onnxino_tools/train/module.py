@@ -146,7 +146,7 @@ class OnnxModule(nn.Module):
         known = {prefix + name for name in (*self._parameters, *self._buffers)}
         own = OrderedDict((key, value) for key, value in state_dict.items() if key in known)
         unexpected_keys += [key for key in state_dict if key.startswith(prefix) and key not in known]
-        super()._load_from_state_dict(own, prefix, local_metadata, False, missing_keys, [], error_msgs)
+        super()._load_from_state_dict(own, prefix, local_metadata, strict, missing_keys, [], error_msgs)
 
 
 def to_module(model: ModelProto | Path | str | bytes) -> OnnxModule:
@@ -228,14 +228,16 @@ def _check_batch(module: OnnxModule) -> None:
     generator = torch.Generator().manual_seed(0)
     images = torch.rand((_PROBE_BATCH, *[int(size or 1) for size in shape]), generator=generator)
     with torch.no_grad():
-        together = module(images)
-        if together.shape[0] == _PROBE_BATCH:
-            apart = torch.cat([module(image[None]) for image in images])
-            scale = max(1.0, float(apart.abs().max()))
-            if apart.shape == together.shape and bool(((together - apart).abs() <= 1e-3 * scale).all()):
-                return
+        apart = torch.cat([module(image[None]) for image in images])
+        try:
+            together = module(images)
+            found = f"its output is {list(together.shape)}"
+        except ConvertError as error:
+            together, found = apart[:0], error.message
+    scale = max(1.0, float(apart.abs().max()))
+    if apart.shape == together.shape and bool(((together - apart).abs() <= 1e-3 * scale).all()):
+        return
     raise ConvertError(
-        f"the model gives another result for {_PROBE_BATCH} samples together than for each alone "
-        f"(its output is {list(together.shape)})",
+        f"the model gives another result for {_PROBE_BATCH} samples together than for each alone ({found})",
         "export it with an open batch dimension; samples are trained many at once",
     )

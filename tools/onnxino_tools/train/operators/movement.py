@@ -119,14 +119,14 @@ def _shape(node: Node) -> Step:
 
 
 def _gather(node: Node) -> Step:
-    axis = node.get("axis", 0)
+    axis = int(node.get("axis", 0))
 
     def step(inputs: Tensors, run: Run) -> Tensor:
         value, index = need(inputs[0]), need(inputs[1])
-        places = [place % int(value.shape[axis]) for place in integers(index)]  # negative ones count from the end
-        return value.index_select(axis, torch.tensor(places, dtype=torch.int64, device=value.device)).reshape(
-            *value.shape[: axis % value.dim()], *index.shape, *value.shape[axis % value.dim() + 1 :]
-        )
+        sizes, place = list(value.shape), axis % value.dim()
+        wanted = [number % sizes[place] for number in integers(index)]  # negative ones count from the end
+        taken = value.index_select(place, torch.tensor(wanted, dtype=torch.int64, device=value.device))
+        return taken.reshape(sizes[:place] + list(index.shape) + sizes[place + 1 :])
 
     return step
 
