@@ -107,6 +107,7 @@ class _Fit:
         with _seeded(settings.seed, 0):
             self.objective = Objective(module, self.teacher, settings, example.to(self.device))
         self.optimizer = Optimizer(module, self.objective.features, settings, self.masks)
+        self.optimizer.apply_masks()  # before the average begins
         self.average = Average(module, settings.ema) if settings.ema else None
         self.history = History()
         self.best: dict[str, Tensor] | None = None
@@ -212,7 +213,6 @@ class _Fit:
     def _resume(self) -> None:
         state = None if self.path is None else checkpoints.load(self.path, self.key)
         if state is None:
-            self.optimizer.apply_masks()
             return
         self.module.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
