@@ -125,6 +125,8 @@ def test_a_model_that_does_not_fit() -> None:
     said = " ".join(report.notes)
     assert f"{report.fit.flash_over:,} more than the 655,360" in said
     assert f"{report.fit.arena_over:,} more than the 229,376" in said
+    assert report.upload is None
+    assert report.as_dict()["upload"] is None
     assert report.accuracy is not None  # it runs on this computer
 
 

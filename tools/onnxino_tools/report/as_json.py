@@ -31,7 +31,7 @@ def as_dict(report: Report) -> dict[str, Any]:
         "macs": report.macs,
         "board": _board(report),
         "latency": _latency(report),
-        "upload": report.upload.as_dict(),
+        "upload": None if report.upload is None else report.upload.as_dict(),
         "data": _data(report),
         "outputs": [output.as_dict() for output in report.outputs],
         "accuracy": _accuracy(report),

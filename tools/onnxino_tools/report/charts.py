@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from onnxino_tools.report.layers import Histogram
-from onnxino_tools.report.markup import Markup, escape, visible
+from onnxino_tools.report.markup import Markup, escape, shorten, visible
 
 _NUMBERED = 24  # classes up to which cells hold their count
 _LONGEST = 14  # characters of a class name beside the matrix
@@ -13,44 +14,94 @@ HEAT = 0.55  # opacity of the fullest cell that holds a number: ink on it stays 
 _SIDE = 640  # of a matrix without numbers, in pixels
 
 
+@dataclass(frozen=True)
+class _Matrix:
+    """Where things are: names beside the cells where these are wide enough, slanted above wide ones, else upright."""
+
+    names: list[str]
+
+    @property
+    def cell(self) -> float:
+        count = len(self.names)
+        return 46 if count <= 12 else 36 if self.numbered else max(_SIDE / count, 3)
+
+    @property
+    def numbered(self) -> bool:
+        return len(self.names) <= _NUMBERED
+
+    @property
+    def named(self) -> bool:
+        return self.cell >= 11
+
+    @property
+    def angle(self) -> int:
+        return -45 if self.cell >= 24 else -90
+
+    @property
+    def text_size(self) -> float:
+        return min(13.0, self.cell * 0.8)
+
+    @property
+    def room(self) -> float:
+        """Pixels for the longest name."""
+        return 8 + 0.58 * self.text_size * max(map(len, self.names)) if self.named else 8
+
+    @property
+    def left(self) -> float:
+        return self.room + 20
+
+    @property
+    def top(self) -> float:
+        return (self.room * 0.75 if self.angle == -45 else self.room) + 32
+
+    @property
+    def side(self) -> float:
+        return self.cell * len(self.names)
+
+    @property
+    def right(self) -> float:
+        """What the last slanted name needs beyond the cells."""
+        return self.room * 0.75 if self.angle == -45 else 8
+
+
 def confusion(matrix: Sequence[Sequence[int]], names: Sequence[str]) -> Markup:
     """Rows: labels; columns: predictions. The deeper a cell's colour, the larger its share of the row: blue where
     right, orange elsewhere."""
-    count = len(matrix)
-    numbered = count <= _NUMBERED
-    cell = 46 if count <= 12 else 36 if numbered else max(_SIDE / count, 3)
-    named = cell >= 11
-    short = [_short(name) for name in names]
-    room = 8 + 7.5 * max(map(len, short)) if named else 24
-    left, top = room + 20, room * 0.75 + 40
-    right = room * 0.75 if named else 8
-    heat = HEAT if numbered else 1.0
-    width, height = left + count * cell + right, top + count * cell + 6
-    parts = [
-        _text(left + count * cell / 2, 15, "predicted class", "middle", 13, "quiet"),
-        f'<text class="quiet" font-size="13" text-anchor="middle" '
-        f'transform="translate(14 {top + count * cell / 2:.1f}) rotate(-90)">true class</text>',
-    ]
-    for k in range(count if named else 0):
-        middle = (k + 0.5) * cell
-        size = min(13.0, cell * 0.9)
-        parts.append(_text(left - 6, top + middle + size * 0.35, short[k], "end", size))
-        parts.append(
-            f'<text font-size="{size:.1f}" transform="translate({left + middle + size * 0.3:.1f} {top - 6:.1f}) '
-            f'rotate(-45)">{escape(short[k])}</text>'
-        )
+    at = _Matrix([shorten(visible(name), _LONGEST) for name in names])
+    parts = _names(at)
     for label, row in enumerate(matrix):
         total = sum(row)
         for predicted, times in enumerate(row):
-            x, y = left + predicted * cell, top + label * cell
-            if times or numbered:
-                parts.append(_cell(x, y, cell, times / total if total else 0.0, label == predicted, heat))
-            if numbered and times:
-                parts.append(_text(x + cell / 2, y + cell / 2 + 4.5, f"{times:,}", "middle", _fitting(times, cell)))
-    side = f"{count * cell:.1f}"
-    frame = f'<rect class="axis" fill="none" x="{left:.1f}" y="{top:.1f}" width="{side}" height="{side}"/>'
-    about = f"Confusion matrix of {count} classes; each row is a true class, each column a predicted one"
-    return _svg("matrix", width, height, about, [*parts, frame], fixed=True)
+            x, y = at.left + predicted * at.cell, at.top + label * at.cell
+            if times or at.numbered:
+                heat = HEAT if at.numbered else 1.0
+                parts.append(_cell(x, y, at.cell, times / total if total else 0.0, label == predicted, heat))
+            if times and at.numbered:
+                middle = x + at.cell / 2, y + at.cell / 2 + 4.5
+                parts.append(_text(*middle, f"{times:,}", "middle", _fitting(times, at.cell)))
+    parts.append(
+        f'<rect class="axis" fill="none" x="{at.left:.1f}" y="{at.top:.1f}" width="{at.side:.1f}" '
+        f'height="{at.side:.1f}"/>'
+    )
+    about = f"Confusion matrix of {len(names)} classes; each row is a true class, each column a predicted one"
+    return _svg("matrix", at.left + at.side + at.right, at.top + at.side + 6, about, parts, fixed=True)
+
+
+def _names(at: _Matrix) -> list[str]:
+    """What rows and columns are, and their names."""
+    parts = [
+        _text(at.left + at.side / 2, 15, "predicted class", "middle", 13, "quiet"),
+        f'<text class="quiet" font-size="13" text-anchor="middle" '
+        f'transform="translate(14 {at.top + at.side / 2:.1f}) rotate(-90)">true class</text>',
+    ]
+    for k, name in enumerate(at.names if at.named else []):
+        middle, size = (k + 0.5) * at.cell, at.text_size
+        parts.append(_text(at.left - 6, at.top + middle + size * 0.35, name, "end", size))
+        parts.append(
+            f'<text font-size="{size:.1f}" transform="translate({at.left + middle + size * 0.35:.1f} '
+            f'{at.top - 6:.1f}) rotate({at.angle})">{escape(name)}</text>'
+        )
+    return parts
 
 
 def histogram(values: Histogram, about: str) -> Markup:
@@ -102,11 +153,6 @@ def _text(x: float, y: float, text: str, anchor: str, size: float, kind: str = "
 def _fitting(number: int, cell: float) -> float:
     """Size of a number that fits its cell."""
     return min(13.0, (cell - 4) / (0.62 * len(f"{number:,}")))
-
-
-def _short(name: str) -> str:
-    text = visible(name)
-    return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
 
 
 def _svg(kind: str, width: float, height: float, about: str, parts: Sequence[str], fixed: bool = False) -> Markup:

@@ -9,6 +9,7 @@ from onnxino_tools import ui
 from onnxino_tools.report import html_data, html_model, text
 from onnxino_tools.report.markup import Markup, escape, join, name, paragraph, section
 from onnxino_tools.report.report import Report
+from onnxino_tools.transport import BAUD_RATE
 
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 
@@ -45,7 +46,7 @@ def render(report: Report) -> str:
 
 def _header(report: Report) -> Markup:
     file = "" if report.file is None else Path(report.file).name
-    ports = "; ".join(f"{port['name']} {port['shape']}" for port in report.inputs)
+    ports = "; ".join(f"{port['name']} [{', '.join(map(str, port['shape']))}]" for port in report.inputs)
     lines = [f"{report.kind} model", file, f"input {ports}"]
     parts = [Markup(f"<header>\n<h1>{name(report.name)}</h1>\n"), paragraph(", ".join(filter(None, lines)), "muted")]
     if report.data is not None:
@@ -76,9 +77,9 @@ def _cards(report: Report) -> Markup:
         cards.append(("Latency, estimated", f"{report.latency.ms:,.1f} ms", under))
     cards.append(("Multiply-adds", _millions(report.macs), f"{report.macs:,} for one input"))
     cards.append(("Parameters", _millions(report.parameters), f"{report.nonzero:,} not zero"))
-    cards.append(
-        ("Upload, estimated", f"{report.upload.uart_s:.1f} s", f"over UART; {report.upload.usb_s:.1f} s over USB")
-    )
+    upload = report.upload
+    if upload is not None:
+        cards.append(("Upload, estimated", f"{upload.uart_s:.1f} s", f"over UART; {upload.usb_s:.1f} s over USB"))
     boxes = [
         Markup(
             f'<div><dt>{escape(what)}</dt><dd class="value">{escape(value)}</dd>'
@@ -102,7 +103,7 @@ def _about(report: Report) -> Markup:
         "interval: the accuracy on endlessly many such images lies in it with a probability of 95 %.",
         "Weights count neither biases nor scales; in bytes they are as the device stores them, padding included.",
         "Latency: cycles of one inference as the emulator of the board counts them; an estimate, no measurement.",
-        f"Upload: an estimate, from the protocol's frames at {report.upload.baud_rate:,} baud (UART) or from the time "
+        f"Upload: an estimate, from the protocol's frames at {BAUD_RATE:,} baud (UART) or from the time "
         "that a byte takes in the emulator (USB), and from the longest times that the flash needs to erase and write.",
     ]
     return section("How this was measured", *(paragraph(line, "about") for line in lines))

@@ -6,10 +6,23 @@ from onnxino_tools import ui
 from onnxino_tools.report import charts, text
 from onnxino_tools.report.compare import Comparison
 from onnxino_tools.report.layers import Layer
-from onnxino_tools.report.markup import Markup, bar, figure, grid, join, name, paragraph, section, table
+from onnxino_tools.report.markup import (
+    Markup,
+    bar,
+    escape,
+    figure,
+    grid,
+    join,
+    name,
+    paragraph,
+    section,
+    shorten,
+    table,
+)
 from onnxino_tools.report.report import Report
 
 _HISTOGRAMS = 120
+_LONGEST = 48  # characters of an operator's name
 
 
 def sizes(report: Report) -> Markup:
@@ -30,7 +43,7 @@ def sizes(report: Report) -> Markup:
 
 
 def _room(size: int, room: int) -> list[str]:
-    return [f"{room:,}", join([f"{size / room:.1%}".replace("%", " %"), bar(size / room, size > room)])]
+    return [f"{room:,}", join([f"{size / room:,.1%}".replace("%", " %"), bar(size / room, size > room)])]
 
 
 def baseline(comparison: Comparison | None) -> Markup:
@@ -86,17 +99,19 @@ def _figure(report: Report, key: str) -> str:
 def layers(report: Report) -> Markup:
     """The table of operators."""
     latency = report.latency
-    head = ["Operator", "Kernel", "Output", "Multiply-adds", "Parameters", "Zeros", "Bytes of weights"]
+    head = ["Operator", "Kernel", "Output", "MACs", "Parameters", "Zeros", "Bytes"]
     if latency is not None:
-        head.append("Estimated ms")
+        head.append("ms")
     rows: list[list[str]] = []
     for layer in report.layers:
-        row = [name(layer.name), layer.kernel, "x".join(map(str, layer.shape)), _some(layer.macs)]
+        row = [_operator(layer.name), layer.kernel, "x".join(map(str, layer.shape)), _some(layer.macs)]
         row += [_some(layer.parameters), text.percent(layer.zero_share, 1), _some(layer.weight_bytes)]
         if latency is not None:
             row.append("-" if layer.cycles is None else f"{layer.cycles * 1000 / latency.clock_hz:,.2f}")
         rows.append(row)
-    return section("Operators", table("In the order in which they run on the device", head, rows, range(3, len(head))))
+    caption = "In the order in which they run on the device. MACs: multiply-adds. Bytes: of weights"
+    caption += "" if latency is None else ". ms: estimated milliseconds"
+    return section("Operators", table(caption, head, rows, range(3, len(head))))
 
 
 def histograms(report: Report) -> Markup:
@@ -118,9 +133,17 @@ def _histogram(layer: Layer) -> Markup:
     about = f"Histogram of the {layer.parameters:,} weights of {layer.name}; {zeros} are zero"
     odd = layer.histogram.not_finite
     infinite = f", {odd:,} not finite" if odd else ""
-    caption = join([Markup(f"<b>{name(layer.name)}</b><br>"), f"{layer.parameters:,} weights, {zeros} zero{infinite}"])
+    caption = join(
+        [Markup(f"<b>{_operator(layer.name)}</b><br>"), f"{layer.parameters:,} weights, {zeros} zero{infinite}"]
+    )
     return figure(charts.histogram(layer.histogram, about), caption)
 
 
 def _some(number: int) -> str:
     return f"{number:,}" if number else "-"
+
+
+def _operator(title: str) -> Markup:
+    """An operator's name; of one that an exporter made of many, both ends, and the whole when pointed at."""
+    short = shorten(title, _LONGEST)
+    return name(title) if short == title else Markup(f'<span title="{escape(title)}">{name(short)}</span>')

@@ -7,6 +7,14 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 
 
+def shorten(text: str, longest: int) -> str:
+    """The text, or its two ends with an ellipsis in place of what is too much between them."""
+    if len(text) <= longest:
+        return text
+    tail = (longest - 1) // 2
+    return f"{text[: longest - 1 - tail]}…{text[-tail:]}"
+
+
 class Markup(str):
     """HTML that is finished: not escaped again."""
 

@@ -126,7 +126,7 @@ def _model_alone(subject: Subject) -> Report:
     """What needs no data."""
     from onnxino import InferenceSession
 
-    facts = subject.facts
+    facts, found = subject.facts, timing.fit(subject)
     with InferenceSession(subject.content) as session:
         inputs = [{"name": arg.name, "type": arg.type, "shape": arg.shape} for arg in session.get_inputs()]
     return Report(
@@ -146,8 +146,8 @@ def _model_alone(subject: Subject) -> Report:
         parameters=int(facts["parameters"]),
         nonzero=int(facts["nonzero"]),
         macs=int(facts["macs"]),
-        fit=timing.fit(subject),
-        upload=upload_time(subject.content),
+        fit=found,
+        upload=None if found.flash_over else upload_time(subject.content),
         layers=layers_of(subject),
     )
 

@@ -78,7 +78,7 @@ class Report:
     nonzero: int
     macs: int
     fit: Fit
-    upload: Upload
+    upload: Upload | None
     layers: list[Layer]
     latency: Latency | None = None
     latency_note: str | None = None

@@ -68,7 +68,8 @@ def rows(report: Report) -> list[tuple[str, str]]:
     found.append(("parameters", f"{report.parameters:,} ({report.nonzero:,} not zero)"))
     found.append(("multiply-adds", f"{report.macs:,}"))
     found.append(("latency", latency_text(report)))
-    found.append(("upload", f"{upload.uart_s:.1f} s over UART, {upload.usb_s:.1f} s over USB (estimates)"))
+    if upload is not None:
+        found.append(("upload", f"{upload.uart_s:.1f} s over UART, {upload.usb_s:.1f} s over USB (estimates)"))
     return found
 
 
