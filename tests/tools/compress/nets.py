@@ -16,7 +16,7 @@ CLASSES = ["rows", "columns", "plain"]
 def network(seed: int = 0, widths: tuple[int, int] = (8, 12), size: int = 8, *, solve: bool = True) -> onnx.ModelProto:
     """image [batch, 1, size, size] -> two convolutions with BatchNormalization, pooling, Gemm -> logits [batch, 3].
 
-    Random convolutions; the Gemm is (with `solve`) the least squares solution on images(), so that the network classifies.
+    Random convolutions; with `solve` the Gemm is the least squares solution on images(), so that it classifies.
     """
     rng = np.random.default_rng(seed)
     first, second = widths

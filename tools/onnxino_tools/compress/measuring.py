@@ -20,7 +20,7 @@ def measured(job: Job, content: bytes) -> Report:
     """The report of a model file on the images that choose. Raises InputError for a model that is no classifier."""
     from onnxino_tools.report import measure
 
-    report = measure(content, job.samples.validation, pixels=job.samples.pixels, latency=job.latency, thumbnails=0)
+    report = measure(content, job.samples.validation, pixels=job.samples.pixels, latency=job.latency)
     if report.accuracy is None:
         raise InputError(
             f"the accuracy cannot be measured: {report.accuracy_note}", "onnxino convert --calibrate only quantizes"
@@ -28,13 +28,19 @@ def measured(job: Job, content: bytes) -> Report:
     return report
 
 
-def final_report(job: Job, content: bytes, onnx: ModelProto) -> Report:
-    """The report of the result (content: the model file) beside the original, on the images that are asked for."""
+def final_report(job: Job, content: bytes, onnx: ModelProto, original: Report, last: Report) -> Report:
+    """The report of the result (content: the model file) beside the original, on the images that are asked for.
+
+    original, last: the reports of the first and the last stage, on the images that choose.
+    """
     from onnxino_tools.report import measure
 
     samples = job.samples
-    report = measure(content, samples.evaluate, pixels=samples.pixels, latency=job.latency, baseline=job.model)
-    return replace(report, name=job.name, sizes=replace(report.sizes, onnx=onnx.ByteSize()))
+    if samples.evaluate is samples.validation:
+        report = replace(last, baseline=original)
+    else:
+        report = measure(content, samples.evaluate, pixels=samples.pixels, latency=job.latency, baseline=job.model)
+    return replace(report, sizes=replace(report.sizes, onnx=onnx.ByteSize()))
 
 
 def row_of(stage: str, report: Report) -> Row:

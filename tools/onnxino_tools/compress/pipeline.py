@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from onnxino_converter import Converted
     from onnxino_tools.data.dataset import Dataset
+    from onnxino_tools.report import Report
 
 
 def compress(
@@ -118,6 +119,7 @@ class Run:
     journal: Journal
     progress: Progress
     done: list[StageResult] = field(default_factory=list[StageResult])
+    reports: tuple[Report, Report] | tuple[()] = ()  # of the first and the last stage
     ratio: Any = None
     state: work.State = field(init=False)
     network: ModelProto = field(init=False)  # the last one in float32
@@ -197,9 +199,11 @@ class Run:
 
     def _stage(self, name: str, model: ModelProto, start: float, *, in_float: bool = True) -> None:
         self.converted = work.converted(self.job, model, in_float=in_float)
-        row = row_of(name, measured(self.job, self.converted.model))
+        report = measured(self.job, self.converted.model)
+        row = row_of(name, report)
         result = StageResult(name, model, row, time.monotonic() - start)
         self.done.append(result)
+        self.reports = (self.reports[0] if self.reports else report, report)
         self.progress(Event("stage", name, result=result))
 
     def _result(self) -> CompressResult:
@@ -208,7 +212,7 @@ class Run:
         sizes = {**converted.report, "ms": float("inf") if latency is None else latency}
         if misses(targets, sizes):
             raise missed(targets, sizes)
-        report = final_report(job, converted.model, self.final)
+        report = final_report(job, converted.model, self.final, *self.reports)
         return CompressResult(
             name=job.name,
             recipe=job.recipe,

@@ -42,10 +42,11 @@ def prune_to(job: Job, model: ModelProto, ratio: Ratio) -> State:
 
     options = job.recipe.prune
     assert options is not None
-    model = prepared(model)
+    first, model = model is job.model, prepared(model)
     kwargs: dict[str, Any] = {"nm": options.kept_of()} if options.granularity == "n:m" else {}
     if options.granularity != "n:m":
-        kwargs["ratio"] = _left(job, model, options, ratio) if options.granularity == "channel" else ratio
+        whole = first or options.granularity != "channel"
+        kwargs["ratio"] = ratio if whole else _left(job, model, options, ratio)
     result = prune(
         model,
         granularity=options.granularity,  # type: ignore[arg-type]
