@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -68,11 +68,11 @@ class Layer:
         }
 
 
-def layers_of(subject: Subject, cycles: list[int] | None = None) -> list[Layer]:
-    """All operators in the order in which they run; cycles: of each, or of the first ones."""
+def layers_of(subject: Subject) -> list[Layer]:
+    """All operators in the order in which they run."""
     model, rows = subject.model, subject.facts["operators"]
     layers: list[Layer] = []
-    for index, (operator, row) in enumerate(zip(model.operators, rows, strict=True)):
+    for operator, row in zip(model.operators, rows, strict=True):
         weights = weights_of(operator.kernel)
         values = None if weights is None else values_of(weights)
         layers.append(
@@ -85,10 +85,15 @@ def layers_of(subject: Subject, cycles: list[int] | None = None) -> list[Layer]:
                 nonzero=0 if values is None else int(np.count_nonzero(values)),
                 weight_bytes=int(row["weight_bytes"]),
                 histogram=None if values is None else histogram(values),
-                cycles=cycles[index] if cycles is not None and index < len(cycles) else None,
             )
         )
     return layers
+
+
+def with_cycles(layers: list[Layer], cycles: list[int]) -> list[Layer]:
+    """The layers with the cycles of each, or of the first ones."""
+    known = [*cycles[: len(layers)], *[None] * (len(layers) - len(cycles))]
+    return [replace(layer, cycles=count) for layer, count in zip(layers, known, strict=True)]
 
 
 def values_of(weights: Weights) -> NDArray[Any]:

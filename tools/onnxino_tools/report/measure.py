@@ -18,7 +18,7 @@ from onnxino_tools.data import Dataset
 from onnxino_tools.report import latency as timing
 from onnxino_tools.report import outcome as running
 from onnxino_tools.report.accuracy import judge
-from onnxino_tools.report.layers import layers_of
+from onnxino_tools.report.layers import layers_of, with_cycles
 from onnxino_tools.report.pictures import picture
 from onnxino_tools.report.report import DataFacts, Report, Sizes, Wrong
 from onnxino_tools.report.subject import Subject, open_subject
@@ -105,21 +105,21 @@ def _baseline(
 
 def _one(subject: Subject, data: str | os.PathLike[str] | Dataset | None, wanted: Wanted) -> Report:
     report = _model_alone(subject)
-    samples: list[bytes] | None = None
+    sample: NDArray[Any] | None = None
     if data is None:
         report = replace(report, accuracy_note=NO_DATA)
     else:
         loaded, feed, text, split = _load(subject.model, data, wanted)
         facts = DataFacts(loaded.source, split, len(loaded), text, "")
         report = _with_data(replace(report, data=facts), subject, loaded, feed, wanted)
-        samples = _first_sample(subject, feed(loaded.images[:1]))
+        sample = feed(loaded.images[:1])
     if not wanted.latency:
         return replace(report, latency_note="no latency: not asked for")
     if wanted.progress is not None:
         wanted.progress("emulating the board", 0, 1)
-    found, note = timing.estimate(subject, samples)
-    cycles = None if found is None else found.operators
-    return replace(report, latency=found, latency_note=note, layers=layers_of(subject, cycles))
+    found, note = timing.estimate(subject, None if sample is None else _device_bytes(subject, sample))
+    layers = report.layers if found is None else with_cycles(report.layers, found.operators)
+    return replace(report, latency=found, latency_note=note, layers=layers)
 
 
 def _model_alone(subject: Subject) -> Report:
@@ -192,7 +192,7 @@ def _chosen(data: Dataset, wanted: Wanted) -> tuple[Dataset, str | None]:
     return data, names[0] if len(names) == 1 else None
 
 
-def _first_sample(subject: Subject, array: NDArray[Any]) -> list[bytes]:
+def _device_bytes(subject: Subject, array: NDArray[Any]) -> list[bytes]:
     """The device's bytes of one sample."""
     from onnxino import InferenceSession
 
