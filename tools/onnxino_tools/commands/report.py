@@ -27,7 +27,7 @@ def add_arguments(parser: arguments.Parser) -> None:
         type=_count,
         default=24,
         metavar="N",
-        help="how many wrongly classified images to show in the HTML, the surest first (default: %(default)s)",
+        help="how many wrongly classified images to show in HTML and JSON, the surest first (default: %(default)s)",
     )
     parser.add_argument("--no-latency", action="store_true", help="do not run the emulator for an estimate")
     arguments.add_data(parser, required=False)
