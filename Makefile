@@ -14,7 +14,7 @@ help: ## this list
 demo: $(VENV)/.demo ## the whole path: convert, build, load into the emulated board, classify 1,000 digits
 	@$(BIN)/onnxino demo --build
 
-test: $(VENV)/.test ## all tests
+test: $(if $(TRAIN),$(VENV)/.train) $(VENV)/.test ## all tests; with TRAIN=1 those that need PyTorch too, which is large
 	@$(BIN)/python -m pytest -n $(JOBS) -q
 
 conformance: $(VENV)/.test ## every shared model: 200 random inputs and all test images, ONNX Runtime and all backends (long)
@@ -90,7 +90,12 @@ $(VENV)/.test: pyproject.toml | $(VENV)/.created
 	@$(INSTALL) '.[test]'
 	@touch $@ $(VENV)/.demo
 
+$(VENV)/.train: pyproject.toml | $(VENV)/.created
+	@echo "installing Onnxino, its test tools and PyTorch into $(VENV) ..." >&2
+	@$(INSTALL) '.[test,train]'
+	@touch $@ $(VENV)/.test $(VENV)/.demo
+
 $(VENV)/.dev: pyproject.toml | $(VENV)/.created
 	@echo "installing Onnxino and its development tools into $(VENV) ..." >&2
 	@$(INSTALL) '.[dev]'
-	@touch $@ $(VENV)/.test $(VENV)/.demo
+	@touch $@ $(VENV)/.train $(VENV)/.test $(VENV)/.demo
