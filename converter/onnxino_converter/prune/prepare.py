@@ -10,6 +10,7 @@ from onnxino_converter.importer import load_source
 from onnxino_converter.importer.finite import check_weights
 from onnxino_converter.quantize.graph import FloatGraph, describe
 from onnxino_converter.quantize.simplify import fold_constants
+from onnxino_converter.refusal import CHECK_HINT
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -41,7 +42,7 @@ def prepare(model: str | Path | bytes | ModelProto) -> FloatGraph:
         message = str(error).strip().splitlines()
         raise ConvertError(
             f"{source.label}: the shapes of its tensors contradict each other ({message[0] if message else error!r})",
-            "python -c \"import onnx; onnx.checker.check_model('model.onnx', full_check=True)\"",
+            CHECK_HINT,
         ) from None
     fold_constants(graph)
     graph.infer()
@@ -51,7 +52,7 @@ def prepare(model: str | Path | bytes | ModelProto) -> FloatGraph:
 
 
 def _try_batches(graph: FloatGraph) -> None:
-    """Shapes that exporters compute from a free batch, x.view(x.size(0), -1): what two batches have in common is known."""
+    """Shapes that exporters compute from a free batch, x.view(x.size(0), -1): known is what two batches share."""
     from onnx import shape_inference
 
     tried: list[dict[str, list[int]]] = []

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from onnxino.errors import ConvertError
 from onnxino_converter.prune.labels import Labels, Vector, fixed
 from onnxino_converter.quantize.graph import Array, FloatGraph, describe
+from onnxino_converter.refusal import CHECK_HINT
 
 if TYPE_CHECKING:
     from onnx import NodeProto
@@ -105,7 +107,16 @@ class Trace:
         self.add_layer(node, axis, fixed(0), reason)
 
     def finish(self) -> None:
-        """Pin what the graph shows outside, and what others than the handlers read."""
+        """Pin what the graph shows outside, and what others than the handlers read.
+
+        Raises ConvertError where the model states another number of channels than its weights make."""
+        for name, channels in self.channels.items():
+            shape, made = self.shape(name), len(channels.labels)
+            stated = shape[channels.axis] if shape else None
+            if stated not in (None, made):
+                raise ConvertError(
+                    f"tensor '{name}' is said to have {stated} channels; its weights make {made}", CHECK_HINT
+                )
         for name in self.graph.outputs:
             self.pin(name, f"its channels are those of the graph output '{name}'")
         self._pin_shared()

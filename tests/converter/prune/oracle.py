@@ -25,18 +25,18 @@ def constants(model: ModelProto) -> Arrays:
 
 
 def kept_indices(before: Any, after: Any) -> list[list[int]]:
-    """For each axis the indices of `before` that make up `after`, told by the values that `before` holds once."""
-    values, first, counts = np.unique(before, return_index=True, return_counts=True)
-    once = dict(zip(values[counts == 1].tolist(), first[counts == 1].tolist(), strict=True))
-    flat = np.array([once.get(value, -1) for value in after.ravel().tolist()])
-    places = np.array(np.unravel_index(np.maximum(flat, 0), before.shape)).reshape(before.ndim, *after.shape)
-    known = (flat >= 0).reshape(after.shape)
+    """For each axis the indices of `before` that make up `after`."""
+    values, first = np.unique(before, return_index=True)
+    assert values.size == before.size, "the oracle needs weights that differ"
+    found = np.minimum(np.searchsorted(values, after), values.size - 1)
+    assert np.array_equal(values[found], after), "the pruned weights hold values that the original does not"
+    # One axis: of several, NumPy 2.4's unravel_index gives wrong places beyond 8,192 elements.
+    places = np.array(np.unravel_index(first[found.ravel()], before.shape)).reshape(before.ndim, *after.shape)
     result: list[list[int]] = []
     for axis in range(before.ndim):
-        found = [set(places[axis].take(k, axis)[known.take(k, axis)].tolist()) for k in range(after.shape[axis])]
-        assert all(len(indices) == 1 for indices in found), "an index mixes several of the original, or cannot be told"
-        result.append([indices.pop() for indices in found])
-    assert np.array_equal(before[np.ix_(*result)], after)
+        along = np.moveaxis(places[axis], axis, 0).reshape(after.shape[axis], -1)
+        assert (along == along[:, :1]).all(), "an index of the pruned weights mixes several of the original"
+        result.append(along[:, 0].tolist())
     return result
 
 
@@ -89,18 +89,19 @@ def inputs(model: ModelProto, count: int = 2) -> Arrays:
     return feeds
 
 
-def distinct(model: ModelProto, seed: int = 0) -> ModelProto:
-    """The model with weights moved a little, so that no two are alike."""
-    random, result = np.random.default_rng(seed), ModelProto()
+def distinct(model: ModelProto) -> ModelProto:
+    """The model with weights that are no two alike: equal ones move to the next float32 numbers that are free."""
+    result = ModelProto()
     result.CopyFrom(model)
     for tensor in result.graph.initializer:
         array = numpy_helper.to_array(tensor)
-        if array.dtype == np.float32 and array.size > 1:
-            values = random.permutation(array.size).reshape(array.shape) / array.size + 0.5
-            values = (array + 0.05 * (np.abs(array).mean() + 1e-3) * values).astype(np.float32)
-            while np.unique(values).size != values.size:
-                values = (values * random.uniform(0.9, 1.1, values.shape)).astype(np.float32)
-            tensor.CopyFrom(numpy_helper.from_array(values, tensor.name))
+        if array.dtype == np.float32:
+            bits = array.ravel().view(np.int32).astype(np.int64)
+            keys = np.where(bits < 0, -(bits & 0x7FFFFFFF), bits)  # in the order of the numbers
+            order, steps = np.argsort(keys, kind="stable"), np.arange(keys.size)
+            keys[order] = np.maximum.accumulate(keys[order] - steps) + steps
+            bits = np.where(keys < 0, -keys | 0x80000000, keys).astype(np.uint32)
+            tensor.CopyFrom(numpy_helper.from_array(bits.view(np.float32).reshape(array.shape), tensor.name))
     return result
 
 
