@@ -96,6 +96,25 @@ def classifier(
     return net.model()
 
 
+def small(seed: int = 0, channels: int = 4, dropout: bool = False, classes: int = 3) -> ModelProto:
+    """A network for patterns(); relu2 is its inner layer."""
+    net = Net(("N", 1, 8, 8), seed=seed)
+    net.conv(1, channels)
+    net.norm(channels)
+    net.op("Relu")
+    if dropout:
+        net.op("Dropout", net.const("ratio", np.float32(0.2)))
+    net.op("MaxPool", kernel_shape=[2, 2], strides=[2, 2])
+    net.op("Flatten")
+    net.dense(channels * 16, classes)
+    return net.model()
+
+
+def content(module: Any) -> bytes:
+    """The network of a module, as bytes."""
+    return module.to_onnx().SerializeToString(deterministic=True)
+
+
 def onnxruntime_of(model: ModelProto, images: Array) -> Array:
     """What ONNX Runtime computes, without its optimizations of the graph."""
     options = onnxruntime.SessionOptions()

@@ -81,9 +81,10 @@ def samples_of(arrays: Arrays, module: nn.Module, what: str) -> Samples:
     _check_shape(images, module, what)
     if not np.isfinite(images).all():
         raise InputError(f"the {what} images hold NaN or infinity", "leave those samples away")
-    return Samples(
-        torch.from_numpy(np.ascontiguousarray(images, np.float32)), torch.from_numpy(labels.astype(np.int64))
-    )
+    images = np.ascontiguousarray(images, np.float32)
+    if not images.flags.writeable:  # torch warns of an array that it could not write into
+        images = images.copy()
+    return Samples(torch.from_numpy(images), torch.from_numpy(labels.astype(np.int64)))
 
 
 def _check_shape(images: NDArray[Any], module: nn.Module, what: str) -> None:
