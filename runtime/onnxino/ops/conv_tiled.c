@@ -1,0 +1,275 @@
+/* Convolution by tiles of two filters and two positions.
+ *
+ * Positions whose windows lie inside of the image are streamed where a pair of filters fits into the buffer: filters
+ * outside, positions inside, so that weights are widened once. The others, and all where filters are larger, are taken
+ * by twos, positions outside, filters inside; where a window is not made of whole words or reaches over the border, its
+ * values are gathered in the buffer first, with the zero point where there is no image. */
+#include "conv.h"
+#include "conv_tile.h"
+
+/* On the stack. Two columns of 3 x 3 windows of 64 channels; two widened filters of 288 weights. */
+enum { ONX_BUFFER = 1152, ONX_COLUMN = ONX_BUFFER / 2, ONX_LEAST_STREAM = 16 };
+
+/* A rectangle of output positions. */
+typedef struct {
+    onx_taps rows, columns; /* first <= position < end */
+} onx_area;
+
+/* One group of an image. */
+typedef struct {
+    const onx_conv *c;
+    const int8_t *image; /* the group's channels of the first pixel */
+    int8_t *y;           /* the group's channels of the first pixel */
+    onx_tiles tiles;     /* x, x_skip and y: of the positions that wait */
+    size_t waiting;      /* 0 or 1 */
+    int is_direct;       /* windows inside of the image can be read where they are */
+    int has_columns;     /* windows fit into half of the buffer */
+    int8_t *buffer;      /* ONX_BUFFER bytes at a multiple of 4 */
+} onx_group;
+
+/* Positions along an axis whose windows lie inside of the image. */
+static onx_taps onx_inside_of(onx_axis a, int32_t size, int32_t outputs)
+{
+    onx_taps inside = { (a.before + a.stride - 1) / a.stride, 0 };
+    int32_t last = size - 1 - (a.kernel - 1) * a.dilation + a.before; /* where the last window starts, when padded */
+    if (last >= 0)
+        inside.end = last / a.stride + 1;
+    if (inside.end > outputs)
+        inside.end = outputs;
+    if (inside.first > inside.end)
+        inside.first = inside.end;
+    return inside;
+}
+
+static const int8_t *onx_pixel(const onx_group *g, int32_t iy, int32_t ix)
+{
+    return g->image + ((size_t)iy * (size_t)g->c->width + (size_t)ix) * g->c->channels;
+}
+
+static int8_t *onx_result(const onx_group *g, int32_t oy, int32_t ox)
+{
+    return g->y + ((size_t)oy * (size_t)g->c->out_width + (size_t)ox) * g->c->outputs;
+}
+
+/* --- streams: filters outside, positions inside --- */
+
+/* `count` positions of a row. Of an odd number, the last two are a pair even if that computes one again. */
+static void onx_stream_positions(onx_stream *s, const int8_t *x, int8_t *y, size_t count)
+{
+    size_t x_next = s->x_next, y_next = s->y_next;
+    s->x = x;
+    s->y = y;
+    s->pairs = count / 2u;
+    if (s->pairs > 0u)
+        onx_stream_run(s);
+    if (count % 2u != 0u) {
+        if (count == 1u)
+            s->x_next = s->y_next = 0u;
+        else
+            count -= 1u;
+        s->x = x + (count - 1u) * s->x_next;
+        s->y = y + (count - 1u) * s->y_next;
+        s->pairs = 1u;
+        onx_stream_run(s);
+        s->x_next = x_next;
+        s->y_next = y_next;
+    }
+}
+
+static void onx_stream_area(const onx_group *g, onx_area area)
+{
+    const onx_conv *c = g->c;
+    const onx_tiles *t = &g->tiles;
+    int32_t x_start = area.columns.first * c->w.stride - c->w.before;
+    size_t width = (size_t)(area.columns.end - area.columns.first), rows = (size_t)(area.rows.end - area.rows.first);
+    onx_stream s = {
+        .x_next = (size_t)c->w.stride * c->channels,
+        .x_skip = (size_t)c->h.dilation * (size_t)c->width * c->channels - t->run,
+        .run = t->run,
+        .runs = t->runs,
+        .w = (const uint32_t *)(const void *)g->buffer,
+        .zero_point = t->zero_point,
+        .y_next = c->outputs,
+    };
+    if (width == (size_t)c->width && width == (size_t)c->out_width && c->h.stride == 1 && t->runs == 1u) {
+        width *= rows; /* row follows row in both images */
+        rows = 1u;
+    }
+    for (size_t m = 0; m < c->group_outputs; m += 2u) {
+        if (m + 1u == c->group_outputs)
+            m--;
+        onx_stream_pack((uint32_t *)(void *)g->buffer, t->w + m * c->filter, c->filter);
+        for (size_t i = 0; i < 2u; i++) {
+            s.bias[i] = t->bias[m + i];
+            s.scale[i] = t->scale[(m + i) * t->scale_step];
+        }
+        for (size_t row = 0; row < rows; row++) {
+            int32_t oy = area.rows.first + (int32_t)row;
+            onx_stream_positions(&s, onx_pixel(g, oy * c->h.stride - c->h.before, x_start),
+                                 onx_result(g, oy, area.columns.first) + m, width);
+        }
+    }
+}
+
+/* --- pairs: positions outside, filters inside --- */
+
+/* All filters for the positions that wait. */
+static void onx_finish_pair(onx_group *g)
+{
+    onx_tiles *t = &g->tiles;
+    size_t outputs = g->c->group_outputs;
+    if (g->waiting == 1u) {
+        t->x[1] = t->x[0];
+        t->x_skip[1] = t->x_skip[0];
+        t->y[1] = t->y[0];
+    }
+    g->waiting = 0;
+    t->pairs = outputs / 2u;
+    onx_tiles_run(t);
+    if (outputs % 2u != 0u) { /* the last filter, and the one before it again */
+        onx_tiles last = *t;
+        size_t m = outputs - 2u;
+        last.w += m * t->depth;
+        last.bias += m;
+        last.scale += m * t->scale_step;
+        last.y[0] += m;
+        last.y[1] += m;
+        last.pairs = 1u;
+        onx_tiles_run(&last);
+    }
+}
+
+static inline void onx_copy_word(int8_t *to, const int8_t *from)
+{
+    uint32_t word;
+    ONX_COPY(&word, from, sizeof word);
+    ONX_COPY(to, &word, sizeof word);
+}
+
+/* Short runs: no call, words that overlap at the end. */
+static inline void onx_copy_run(int8_t *to, const int8_t *from, size_t n)
+{
+    if (n < 4u) {
+        for (size_t i = 0; i < n; i++)
+            to[i] = from[i];
+        return;
+    }
+    for (size_t i = 0; i < n - 4u; i += 4u)
+        onx_copy_word(to + i, from + i);
+    onx_copy_word(to + n - 4, from + n - 4);
+}
+
+/* The window whose first tap is the image's pixel (iy, ix), taps outside as zero points. */
+static void onx_gather(const onx_group *g, int8_t *column, int32_t iy, int32_t ix)
+{
+    const onx_conv *c = g->c;
+    onx_taps rows = onx_taps_inside(iy, c->h.dilation, c->h.kernel, c->height);
+    onx_taps taps = onx_taps_inside(ix, c->w.dilation, c->w.kernel, c->width);
+    size_t inside = (size_t)(taps.end - taps.first), row = (size_t)c->w.kernel * c->group_channels;
+    size_t run = c->is_contiguous ? inside * c->group_channels : c->group_channels;
+    size_t runs = c->is_contiguous ? inside > 0u : inside;
+    if (rows.end - rows.first != c->h.kernel || inside != (size_t)c->w.kernel)
+        for (size_t i = 0; i < c->filter; i++)
+            column[i] = c->padding;
+    for (int32_t ky = rows.first; ky < rows.end && runs > 0u; ky++) {
+        const int8_t *x = onx_pixel(g, iy + ky * c->h.dilation, ix + taps.first * c->w.dilation);
+        int8_t *to = column + (size_t)ky * row + (size_t)taps.first * c->group_channels;
+        for (size_t i = 0; i < runs; i++, to += run, x += (size_t)c->w.dilation * c->channels)
+            onx_copy_run(to, x, run);
+    }
+    size_t tail = c->filter % 4u;
+    if (tail != 0u) { /* as onx_tiles wants it */
+        int8_t *to = column + c->filter - tail;
+        int8_t last[4] = { 0, 0, 0, 0 };
+        for (size_t i = 0; i < tail; i++)
+            last[4u - tail + i] = to[i];
+        onx_copy_word(to, last);
+    }
+}
+
+static void onx_add_position(onx_group *g, int32_t oy, int32_t ox, int is_inside)
+{
+    const onx_conv *c = g->c;
+    onx_tiles *t = &g->tiles;
+    int32_t iy = oy * c->h.stride - c->h.before, ix = ox * c->w.stride - c->w.before;
+    size_t i = g->waiting++;
+    if (is_inside && g->is_direct) {
+        t->x[i] = onx_pixel(g, iy, ix);
+        t->x_skip[i] = (size_t)c->h.dilation * (size_t)c->width * c->channels - t->run;
+    } else {
+        int8_t *column = g->buffer + i * ONX_COLUMN;
+        onx_gather(g, column, iy, ix);
+        t->x[i] = column;
+        t->x_skip[i] = 0u;
+    }
+    t->y[i] = onx_result(g, oy, ox);
+    if (g->waiting == 2u)
+        onx_finish_pair(g);
+}
+
+static void onx_conv_group(onx_group *g, onx_area inside)
+{
+    const onx_conv *c = g->c;
+    size_t count = (size_t)(inside.rows.end - inside.rows.first) * (size_t)(inside.columns.end - inside.columns.first);
+    int is_streamed = g->is_direct && 4u * c->filter <= ONX_BUFFER && count >= ONX_LEAST_STREAM;
+    if (is_streamed)
+        onx_stream_area(g, inside);
+    for (int32_t oy = 0; oy < c->out_height; oy++) {
+        int is_row_inside = oy >= inside.rows.first && oy < inside.rows.end;
+        for (int32_t ox = 0; ox < c->out_width; ox++) {
+            int is_inside = is_row_inside && ox >= inside.columns.first && ox < inside.columns.end;
+            if (is_inside && is_streamed)
+                ox = inside.columns.end - 1;
+            else if (is_inside || g->has_columns)
+                onx_add_position(g, oy, ox, is_inside);
+        }
+    }
+    if (g->waiting > 0u)
+        onx_finish_pair(g);
+}
+
+/* Positions whose windows reach over the border, where filters are larger than columns. */
+static void onx_conv_borders(const onx_conv *c, const int8_t *image, int8_t *y, onx_area inside)
+{
+    for (int32_t oy = 0; oy < c->out_height; oy++) {
+        int is_row_inside = oy >= inside.rows.first && oy < inside.rows.end;
+        for (int32_t ox = 0; ox < c->out_width; ox++, y += c->outputs)
+            if (!is_row_inside || ox < inside.columns.first || ox >= inside.columns.end)
+                onx_conv_pixel(c, image, y, oy, ox);
+    }
+}
+
+int onx_conv_tiled(const onx_conv *c, const int8_t *image, void *y)
+{
+    _Alignas(4) int8_t buffer[ONX_BUFFER];
+    onx_area inside = { onx_inside_of(c->h, c->height, c->out_height), onx_inside_of(c->w, c->width, c->out_width) };
+    size_t step = c->requantizer.step, row = (size_t)c->w.kernel * c->group_channels;
+    int is_direct = row % 4u == 0u && (c->is_contiguous || c->w.kernel == 1), fits = c->filter <= ONX_COLUMN;
+    if (c->requantizer.is_float || c->group_outputs < 2u || c->filter < 4u || !(fits || is_direct))
+        return 0;
+    for (size_t first = 0; first < c->outputs; first += c->group_outputs) {
+        onx_group g = {
+            .c = c,
+            .image = image + first / c->group_outputs * c->group_channels,
+            .y = (int8_t *)y + first,
+            .tiles = {
+                .run = is_direct ? row : c->filter / 4u * 4u,
+                .runs = is_direct ? (size_t)c->h.kernel : 1u,
+                .depth = c->filter,
+                .w = c->weights + first * c->filter,
+                .bias = c->bias + first,
+                .scale = c->requantizer.scale + first * step,
+                .scale_step = step,
+                .zero_point = c->requantizer.zero_point,
+            },
+            .is_direct = is_direct,
+            .has_columns = fits,
+            .buffer = buffer,
+        };
+        onx_conv_group(&g, inside);
+    }
+    onx_limit(&c->requantizer, y, (size_t)c->out_height * (size_t)c->out_width * c->outputs);
+    if (!fits)
+        onx_conv_borders(c, image, y, inside);
+    return 1;
+}
