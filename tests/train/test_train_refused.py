@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -163,11 +162,3 @@ def test_sparse_weights_are_refused() -> None:
     )
     with pytest.raises(ConvertError, match="sparse weights"):
         to_module(model)
-
-
-def test_documentation_lists_the_operators() -> None:
-    from onnxino_tools.train.operators import OPERATORS
-
-    text = (Path(__file__).resolve().parents[2] / "docs" / "training.md").read_text(encoding="utf-8")
-    listed = text.split("Operators: ", 1)[1].split(".\n", 1)[0].replace("\n", " ").split(", ")
-    assert [name.strip() for name in listed] == sorted(OPERATORS)

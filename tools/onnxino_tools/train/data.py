@@ -149,7 +149,7 @@ def teacher_of(
     found = class_count(own, images, "the teacher")
     if found != classes:
         raise InputError(
-            f"the teacher has {ui.counted(found, 'class')}, the student {classes}".replace("classs", "classes"),
+            f"the teacher has {found:,} classes, the student {classes:,}",
             "a teacher must have been trained on the same classes in the same order",
         )
     return own
