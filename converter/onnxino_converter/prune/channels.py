@@ -44,7 +44,8 @@ def prune_channels(
     for one in found:
         values = channel_importance(one.group, graph.constants, criterion, scores)
         if values is None:
-            reason = "no BatchNormalization scales its channels, and the criterion is 'bn'"
+            what = "BatchNormalization scales" if criterion == "bn" else "weights read"
+            reason = f"no {what} its channels, and the criterion is '{criterion}'"
             skipped.update(dict.fromkeys(one.group.layers, reason))
         else:
             importance.append((one, values))
@@ -130,7 +131,7 @@ def _choose_globally(values: list[Floats], ratios: list[float], steps: list[int]
     """All groups together lose that share of their channels. Norms are compared after division by the group's mean."""
     if not values:
         return []
-    compared = [relative(v) if criterion in ("l1", "l2") else v for v in values]
+    compared = [relative(v) if criterion.startswith("l") else v for v in values]
     owner = np.repeat(np.arange(len(values)), [len(v) for v in values])
     left = [len(v) for v in values]
     wanted = round(ratios[0] * len(owner))

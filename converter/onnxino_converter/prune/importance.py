@@ -1,4 +1,4 @@
-"""How much a channel or a weight matters: L1, L2, batch-norm scale, or scores that are given.
+"""How much a channel or a weight matters: L1, L2 (of what makes or reads it), batch-norm scale, or given scores.
 
 L1 of filters: H. Li et al., Pruning Filters for Efficient ConvNets, ICLR 2017. Batch-norm scale: Z. Liu et al.,
 Learning Efficient Convolutional Networks through Network Slimming, ICCV 2017. Scores: first-order Taylor expansion,
@@ -22,10 +22,11 @@ Floats = NDArray[np.float64]
 
 
 def channel_importance(group: Group, constants: Mapping[str, Array], criterion: str, scores: Scores) -> Floats | None:
-    """float64 [channels] of the group; None where there is nothing to judge by (bn without BatchNormalization).
+    """float64 [channels] of the group; None where there is nothing to judge by, such as no BatchNormalization.
 
     l1, l2: the norm of each filter that makes the channel, of several layers each divided by its mean first, and their
-    mean. bn: |gamma|, the mean of several. taylor: the sum of the scores of all that makes the channel.
+    mean. l1-next: the same, of the weights that read the channel. bn: |gamma|, the mean of several. taylor: the sum of
+    the scores of all that makes the channel.
     """
     if criterion == "taylor":
         made = [m for m in group.members if m.kind != "input"]
@@ -34,9 +35,11 @@ def channel_importance(group: Group, constants: Mapping[str, Array], criterion: 
         gammas = [m for m in group.members if m.kind == "scale"]
         found = [_sums(m, np.abs(constants[m.initializer]), group.channels) for m in gammas]
         return np.mean(found, axis=0) if found else None
-    layers = [m for m in group.members if m.kind == "weights"]
+    layers = [m for m in group.members if m.kind == ("input" if criterion == "l1-next" else "weights")]
     norms = [_norms(m, constants[m.initializer], group.channels, criterion) for m in layers]
-    return norms[0] if len(norms) == 1 else np.mean([relative(norm) for norm in norms], axis=0)
+    if len(norms) < 2:
+        return norms[0] if norms else None
+    return np.mean([relative(norm) for norm in norms], axis=0)
 
 
 def relative(values: Floats) -> Floats:
@@ -47,7 +50,7 @@ def relative(values: Floats) -> Floats:
 
 def _norms(member: Member, weights: Array, channels: int, criterion: str) -> Floats:
     values = weights.astype(np.float64)
-    if criterion == "l1":
+    if criterion != "l2":
         return _sums(member, np.abs(values), channels)
     return np.sqrt(_sums(member, values**2, channels))
 

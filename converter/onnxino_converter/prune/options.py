@@ -10,7 +10,7 @@ from typing import Any, Literal, get_args
 from onnxino.errors import InputError
 
 Granularity = Literal["channel", "weight", "n:m"]
-Criterion = Literal["l1", "l2", "bn", "taylor"]
+Criterion = Literal["l1", "l2", "l1-next", "bn", "taylor"]
 Scope = Literal["global", "layer"]
 GRANULARITIES: tuple[str, ...] = get_args(Granularity)
 CRITERIA: tuple[str, ...] = get_args(Criterion)
@@ -34,9 +34,9 @@ def check_ratio(ratio: object, where: str = "ratio") -> float:
 
 def check_criterion(criterion: str, granularity: str, scores: Mapping[str, Any] | None) -> None:
     check_choice("criterion", criterion, CRITERIA)
-    if criterion == "bn" and granularity != "channel":
+    if criterion in ("bn", "l1-next") and granularity != "channel":
         raise InputError(
-            f"criterion 'bn' ranks channels, and granularity is {granularity!r}; expected l1, l2 or taylor",
+            f"criterion {criterion!r} ranks channels, and granularity is {granularity!r}; expected l1, l2 or taylor",
             "prune with granularity='channel', or with criterion='l1'",
         )
     if criterion == "taylor" and scores is None:

@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from onnxino.errors import ConvertError
+from onnxino_converter.hints import hints_for
 from onnxino_converter.importer import load_source
 from onnxino_converter.importer.finite import check_weights
+from onnxino_converter.importer.source import Source
 from onnxino_converter.quantize.graph import FloatGraph, describe
 from onnxino_converter.quantize.simplify import fold_constants
 from onnxino_converter.refusal import CHECK_HINT
@@ -30,6 +32,11 @@ def prepare(model: str | Path | bytes | ModelProto) -> FloatGraph:
     not finite.
     """
     source = load_source(model)
+    with hints_for(source.model, source.path):
+        return _prepare(source)
+
+
+def _prepare(source: Source) -> FloatGraph:
     proto = _inline(source.model)
     _check(proto)
     check_weights(proto)
@@ -41,7 +48,7 @@ def prepare(model: str | Path | bytes | ModelProto) -> FloatGraph:
     except Exception as error:  # onnx raises its own types for models that contradict themselves
         message = str(error).strip().splitlines()
         raise ConvertError(
-            f"{source.label}: the shapes of its tensors contradict each other ({message[0] if message else error!r})",
+            f"{source.label}: the shapes of its tensors cannot be inferred ({message[0] if message else error!r})",
             CHECK_HINT,
         ) from None
     fold_constants(graph)

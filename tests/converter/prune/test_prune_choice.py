@@ -63,6 +63,24 @@ def test_bn_names_layers_without_normalization() -> None:
     ]
 
 
+def test_l1_next_keeps_the_channels_that_the_next_layer_reads_most() -> None:
+    b = two_convs()
+    sums = np.abs(b.constants["y.w"]).sum(axis=(0, 2, 3))
+    assert kept(b.model(), "first.w", criterion="l1-next") == largest(sums, 4)
+    result = prune(nets.concat(), granularity="channel", ratio=0.5, criterion="l1-next")
+    assert left(result) == {"left": 3, "right": 2}
+
+
+def test_l1_next_names_channels_that_no_weights_read() -> None:
+    b = nets.Net()
+    b.conv("y", "x", (4, 3, 1, 1))
+    b.conv("unread", "x", (6, 3, 1, 1))
+    result = prune(b.model(), granularity="channel", ratio=0.5, criterion="l1-next")
+    assert {s.node: s.reason for s in result.skipped}["unread"] == (
+        "no weights read its channels, and the criterion is 'l1-next'"
+    )
+
+
 def test_scores_are_summed_over_all_that_makes_a_channel() -> None:
     b = two_convs()
     scores: dict[str, Any] = {name: np.zeros_like(array) for name, array in b.constants.items()}

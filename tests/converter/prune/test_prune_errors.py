@@ -49,12 +49,17 @@ OPTIONS: list[tuple[dict[str, Any], str, str | None]] = [
     ({**WEIGHT, "ratio": {"first": 0.5, "first.w": 0.2}}, "several are given for the weights 'first.w'", None),
     ({**CHANNEL, "ratio": {"first": 0.5}, "scope": "global"}, "ratio is given for each layer, and scope is", "or one"),
     ({"granularity": "filter", "ratio": 0.5}, "granularity is 'filter'; expected one of channel, weight, n:m", None),
-    ({**CHANNEL, "ratio": 0.5, "criterion": "l3"}, "criterion is 'l3'; expected one of l1, l2, bn, taylor", None),
+    (
+        {**CHANNEL, "ratio": 0.5, "criterion": "l3"},
+        "criterion is 'l3'; expected one of l1, l2, l1-next, bn, taylor",
+        None,
+    ),
     ({**CHANNEL, "ratio": 0.5, "scope": "all"}, "scope is 'all'; expected one of global, layer", None),
     ({**CHANNEL, "ratio": 0.5, "multiple": 0}, "multiple is 0; expected a whole number from 1", None),
     ({**CHANNEL, "ratio": 0.5, "multiple": 2.0}, "multiple is 2.0; expected a whole number from 1", None),
     ({**WEIGHT, "ratio": 0.5, "multiple": 4}, "multiple is 4, which is for channels", None),
     ({**WEIGHT, "ratio": 0.5, "criterion": "bn"}, "criterion 'bn' ranks channels", "criterion='l1'"),
+    ({**NM, "criterion": "l1-next"}, "criterion 'l1-next' ranks channels", "criterion='l1'"),
     ({**NM, "nm": (4, 4)}, "nm is 4:4; expected N of each M", "nm=(2, 4)"),
     ({**NM, "nm": (0, 4)}, "nm is 0:4; expected N of each M", "nm=(2, 4)"),
     ({**NM, "nm": "2:4"}, "nm is '2:4'; expected two whole numbers", None),
@@ -113,6 +118,12 @@ def contradicting() -> Any:
     return model
 
 
+def no_opset() -> Any:
+    model = nets.plain("Relu")
+    del model.opset_import[:]
+    return model
+
+
 def infinite() -> Any:
     b = nets.Net()
     b.conv("y", b.conv("first", "x", (8, 3, 3, 3)), (4, 8, 1, 1))
@@ -131,6 +142,11 @@ MODELS = {
     "contradicting": (
         contradicting,
         "tensor 'y' is said to have 7 channels; its weights make 4",
+        "onnx.checker.check_model",
+    ),
+    "no opset": (
+        no_opset,
+        "the given model: the shapes of its tensors cannot be inferred (",
         "onnx.checker.check_model",
     ),
     "infinite": (infinite, "27 of 216 values of the initializer 'first.w' are not finite", "diverged"),

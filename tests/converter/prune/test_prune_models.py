@@ -24,18 +24,22 @@ MODELS = {
 }
 
 
-def test_resnet18_is_torchvisions() -> None:
+@pytest.fixture(scope="module")
+def whole() -> onnx.ModelProto:
+    return resnet18()
+
+
+def test_resnet18_is_torchvisions(whole: onnx.ModelProto) -> None:
     """11,689,512 parameters and 1.814 G multiplications at 224 x 224."""
-    found = effect(resnet18())
+    found = effect(whole)
     assert found["parameters"] == 11_689_512
     assert found["macs"] == 1_814_073_344
 
 
-def test_half_of_resnet18_by_l1() -> None:
+def test_half_of_resnet18_by_l1(whole: onnx.ModelProto) -> None:
     """What is left has the shapes of a ResNet-18 of half the width."""
-    model = resnet18(size=64)
-    result = prune(model, granularity="channel", ratio=0.5, criterion="l1")
-    half = resnet18(size=64, width=32)
+    result = prune(whole, granularity="channel", ratio=0.5, criterion="l1")
+    half = resnet18(width=32)
     found, expected = effect(result.model), effect(half)
     assert (found["macs"], found["parameters"]) == (expected["macs"], expected["parameters"])
     shapes = {name: array.shape for name, array in constants(half).items()}
@@ -43,7 +47,7 @@ def test_half_of_resnet18_by_l1() -> None:
     assert len(result.changes) == 20
     assert all(change.after * 2 == change.before for change in result.changes)
     assert [s.node for s in result.skipped] == ["fc"]
-    share = found["macs"] / effect(model)["macs"]
+    share = found["macs"] / effect(whole)["macs"]
     assert 0.25 < share < 0.28  # a quarter; the first layer reads three channels as before
 
 

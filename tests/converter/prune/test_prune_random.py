@@ -91,6 +91,8 @@ class Builder(Net):
         self.value = self.op(kind, self.name(), self.value, kernel_shape=[3, 3], pads=[1, 1, 1, 1])
 
     def add_split(self) -> None:
+        if self.channels < 2:
+            return
         first = self.pick(1, self.channels - 1)
         sizes = self.ints(f"{self.name()}.sizes", first, self.channels - first)
         name = self.name()
@@ -140,7 +142,7 @@ def build(seed: int, steps: list[str], head: str) -> ModelProto:
 
 OPTIONS: dict[str, Any] = {
     "ratio": st.sampled_from([0.1, 0.3, 0.5, 0.7, 0.95]),
-    "criterion": st.sampled_from(["l1", "l2", "bn"]),
+    "criterion": st.sampled_from(["l1", "l2", "l1-next", "bn"]),
     "scope": st.sampled_from(["layer", "global"]),
     "multiple": st.sampled_from([1, 1, 2, 4]),
 }
