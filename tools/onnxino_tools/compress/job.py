@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from onnx import ModelProto
 
     from onnxino_tools.data.dataset import Dataset
+    from onnxino_tools.report import Report
 
 
 @dataclass
@@ -30,6 +31,7 @@ class Job:
     recipe: Recipe
     labels: list[str] | None
     latency: bool = True
+    reports: dict[str, Report] = field(default_factory=dict[str, "Report"], repr=False)  # by the model file's SHA-256
 
     @cached_property
     def train(self) -> Arrays:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -20,11 +21,15 @@ def measured(job: Job, content: bytes) -> Report:
     """The report of a model file on the images that choose. Raises InputError for a model that is no classifier."""
     from onnxino_tools.report import measure
 
+    key = hashlib.sha256(content).hexdigest()
+    if key in job.reports:
+        return job.reports[key]
     report = measure(content, job.samples.validation, pixels=job.samples.pixels, latency=job.latency)
     if report.accuracy is None:
         raise InputError(
             f"the accuracy cannot be measured: {report.accuracy_note}", "onnxino convert --calibrate only quantizes"
         )
+    job.reports[key] = report
     return report
 
 

@@ -16,7 +16,7 @@ from onnxino_tools.compress.job import Job, make_job
 from onnxino_tools.compress.journal import Journal, fingerprint
 from onnxino_tools.compress.measuring import final_report, measured, row_of
 from onnxino_tools.compress.options import Recipe
-from onnxino_tools.compress.ratios import choose_ratio
+from onnxino_tools.compress.ratios import choose_ratio, settled
 from onnxino_tools.compress.recipe import as_toml, recipe_from
 from onnxino_tools.compress.result import CompressResult, StageResult, file_names
 from onnxino_tools.compress.targets import missed, misses
@@ -163,6 +163,8 @@ class Run:
         for number, share in enumerate(shares, 1):
             start = time.monotonic()
             name = "pruned" if len(shares) == 1 else f"pruned {number} of {len(shares)}"
+            if number > 1 and number == len(shares) and options.scope == "global" and job.recipe.targets.given():
+                share = self.journal.value("last ratio", lambda at=state.model: settled(job, at, ratio))
             state = self._pruned(name, state, share)
             self._stage(name, state.model, start)
             tune = job.recipe.fine_tune

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from onnxino.errors import InputError
@@ -10,7 +11,7 @@ from onnxino_tools.compress.events import Event, Progress
 from onnxino_tools.compress.job import Job
 from onnxino_tools.compress.journal import Journal
 from onnxino_tools.compress.measuring import accuracy
-from onnxino_tools.compress.targets import Found, figure, search
+from onnxino_tools.compress.targets import STEPS, Found, TargetMissedError, figure, missed, misses, search
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from onnxino_converter.prune import Row as SensitivityRow
     from onnxino_converter.prune import Sensitivity
 
+RESERVE = 1.01
 FEW = 4  # training images that calibrate while sizes are searched: they do not depend on the ranges
 
 
@@ -48,13 +50,30 @@ def choose_ratio(job: Job, journal: Journal, tell: Progress) -> Any:
 
 def search_ratio(job: Job) -> Found:
     """The smallest ratio that keeps to the targets. Raises TargetMissedError."""
-    steps = job.recipe.prune
-    assert steps is not None
+    targets = job.recipe.targets
+    # A little is held back: the estimate of milliseconds depends on the weights, too, if hardly.
+    strict = targets if targets.ms is None else replace(targets, ms=targets.ms / RESERVE)
 
     def sizes(ratio: float) -> dict[str, float]:
-        return sizes_of(job, work.prune_to(job, job.model, ratio).model if ratio else job.model)
+        return sizes_of(job, work.prune_to(job, job.model, ratio, sizes_only=True).model if ratio else job.model)
 
-    return search(job.recipe.targets, sizes)
+    try:
+        return search(strict, sizes)
+    except TargetMissedError as error:
+        if misses(targets, error.best):
+            raise missed(targets, error.best, error.ratio) from None
+        return Found(STEPS / 100, error.best, [])
+
+
+def settled(job: Job, model: ModelProto, ratio: float) -> float:
+    """The ratio of the last step, from `ratio` on, by which the network keeps to the targets: trained weights may lose
+    other channels than those of the search. Raises TargetMissedError."""
+    targets, sizes = job.recipe.targets, dict[str, float]()
+    for step in range(round(100 * ratio), STEPS + 1):
+        sizes = sizes_of(job, work.prune_to(job, model, step / 100, sizes_only=True).model)
+        if not misses(targets, sizes):
+            return step / 100
+    raise missed(targets, sizes, STEPS / 100)
 
 
 def sizes_of(job: Job, model: ModelProto) -> dict[str, float]:

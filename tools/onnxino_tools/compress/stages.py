@@ -36,8 +36,11 @@ class State:
     skipped: list[Skipped] = field(default_factory=list["Skipped"])
 
 
-def prune_to(job: Job, model: ModelProto, ratio: Ratio) -> State:
-    """Prunes a network, from which channels may be gone already, to a share of the original's channels or weights."""
+def prune_to(job: Job, model: ModelProto, ratio: Ratio, *, sizes_only: bool = False) -> State:
+    """Prunes a network, from which channels may be gone already, to a share of the original's channels or weights.
+
+    sizes_only: nothing but the shapes of the result will be looked at, so that which channels of a layer go is all one.
+    """
     from onnxino_converter.prune import prepared, prune
 
     options = job.recipe.prune
@@ -47,12 +50,15 @@ def prune_to(job: Job, model: ModelProto, ratio: Ratio) -> State:
     if options.granularity != "n:m":
         whole = first or options.granularity != "channel"
         kwargs["ratio"] = ratio if whole else _left(job, model, options, ratio)
+    # Scores by gradients take a while, and the shapes do not depend on them where each layer loses its own share.
+    quick = sizes_only and options.criterion == "taylor" and options.scope == "layer"
+    criterion = "l1" if quick else options.criterion
     result = prune(
         model,
         granularity=options.granularity,  # type: ignore[arg-type]
-        criterion=options.criterion,  # type: ignore[arg-type]
+        criterion=criterion,  # type: ignore[arg-type]
         scope=options.scope,  # type: ignore[arg-type]
-        scores=taylor(job, model) if options.criterion == "taylor" else None,
+        scores=taylor(job, model) if criterion == "taylor" else None,
         exclude=options.exclude,
         multiple=options.multiple,
         **kwargs,
