@@ -63,6 +63,31 @@ def _double(net: Net) -> None:
     net.op("Conv", net.const("w", np.ones((2, 4, 1, 1))))
 
 
+def _no_kernel(net: Net) -> None:
+    net.op("MaxPool")
+
+
+def _each_place(net: Net) -> None:
+    four = [net.const(f"c{k}", np.ones(4, F)) for k in range(4)]
+    net.op("BatchNormalization", *four, spatial=0)
+
+
+def _own_axis(net: Net) -> None:
+    net.op("Add", net.const("bias", np.ones(4, F)), broadcast=1, axis=1)
+
+
+def _reflected_channels(net: Net) -> None:
+    net.op("Pad", net.const("pads", np.array([0, 1, 0, 0, 0, 0, 0, 0])), mode="reflect")
+
+
+def _product(net: Net) -> None:
+    net.op("ReduceProd", axes=[2, 3])
+
+
+def _text(net: Net) -> None:
+    net.nodes.append(helper.make_node("Constant", [], ["label"], name="node_label", value_string="cat"))
+
+
 REFUSED: dict[str, tuple[Callable[[Net], None], int, str]] = {
     "unknown operator": (_unknown, 17, r"node 'node_einsum1' \(Einsum\): the operator cannot be trained"),
     "other domain": (_other_domain, 17, r"node 'node_relu1' \(Relu\): the operator cannot be trained"),
@@ -74,6 +99,12 @@ REFUSED: dict[str, tuple[Callable[[Net], None], int, str]] = {
     "dilated average": (_dilated_average, 19, r"\(AveragePool\): its dilations are \[2, 2\]"),
     "training mode": (_training_mode, 17, r"\(BatchNormalization\): it is in training mode"),
     "reshape": (_wrong_reshape, 17, r"node 'node_reshape1' \(Reshape\): cannot be computed: "),
+    "no kernel": (_no_kernel, 17, r"\(MaxPool\): it has no kernel_shape; supported for training: pools with"),
+    "each place": (_each_place, 8, r"\(BatchNormalization\): it normalizes each place for itself \(spatial = 0\)"),
+    "axis of its own": (_own_axis, 6, r"\(Add\): it broadcasts along an axis of its own, as before opset 7"),
+    "reflected channels": (_reflected_channels, 17, r"\(Pad\): cannot be computed: mode reflect is only known for"),
+    "product": (_product, 17, r"\(ReduceProd\): cannot be computed: ReduceProd is only known for shapes"),
+    "text": (_text, 17, r"node 'node_label' \(Constant\): the constant is neither an array nor a number"),
     "float64": (_double, 17, r"node 'node_conv2' \(Conv\): its weights 'w' are float64; training takes float32"),
 }
 

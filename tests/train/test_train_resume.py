@@ -177,6 +177,13 @@ def test_checkpoints_of_other_trainings_are_refused(tmp_path: Path) -> None:
     assert path.read_bytes() == before
 
 
+def test_checkpoints_of_other_formats_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "training.ckpt"
+    torch.save({"format": 9, "key": {}}, path)
+    with pytest.raises(InputError, match=r"is a checkpoint of format 9; expected 1"):
+        fit(to_module(small()), *DATA, QUICK, checkpoint=path)
+
+
 @pytest.mark.parametrize("damage", ["cut", "text", "empty", "other"])
 def test_damaged_checkpoints_are_refused(damage: str, tmp_path: Path) -> None:
     path = tmp_path / "training.ckpt"
