@@ -11,6 +11,8 @@ from onnxino_tools.arguments import UsageError
 if TYPE_CHECKING:
     from argparse import Namespace
 
+CRITERIA = ["l1", "l2", "l1-next", "bn", "taylor"]  # as in onnxino_converter.prune, which takes a while to import
+
 # Option -> (section, key) of the recipe.
 _KEYS = {
     "seed": ("", "seed"),
@@ -98,7 +100,7 @@ def _add_pruning(parser: arguments.Parser) -> None:
         help="the share of channels to remove; N of M weights stay; or what the layers' sensitivity allows",
     )
     group.add_argument("--granularity", choices=["channel", "weight", "n:m"], help="what is removed (default: channel)")
-    group.add_argument("--criterion", choices=["l1", "l2", "bn", "taylor"], help="what is unimportant (default: l1)")
+    group.add_argument("--criterion", choices=CRITERIA, help="what is unimportant (default: l1)")
     group.add_argument("--scope", choices=["layer", "global"], help="the same share of each layer (default), or of all")
     group.add_argument(
         "--schedule", choices=["one-shot", "iterative", "polynomial"], help="at once (default), or in --steps"

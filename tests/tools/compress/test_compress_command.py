@@ -10,6 +10,8 @@ import numpy as np
 import onnx
 import pytest
 
+from onnxino_converter import prune
+from onnxino_tools import compress_options
 from onnxino_tools.compress import pipeline
 from onnxino_tools.compress.recipe import read_recipe
 from tests.tools.compress import nets
@@ -95,6 +97,10 @@ def test_options_become_the_recipe(
     assert code == 0, err
     found = getattr(read_recipe(out / "recipe.toml"), section)
     assert {key: getattr(found, key) for key in expected} == expected
+
+
+def test_the_criteria_are_those_of_the_converter() -> None:
+    assert tuple(compress_options.CRITERIA) == prune.CRITERIA
 
 
 def test_options_come_before_the_recipe(onnxino: Command, model: Path, data: Path, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 
 from onnxino.errors import InputError
+from onnxino_converter.prune import CRITERIA, GRANULARITIES, SCHEDULES, SCOPES
 from onnxino_tools.compress import checks
 from onnxino_tools.train import Training
 
@@ -75,10 +76,10 @@ class PruneOptions:
 
     def __post_init__(self) -> None:
         _check_ratio(self.ratio)
-        checks.choice("prune.granularity", self.granularity, ("channel", "weight", "n:m"))
-        checks.choice("prune.criterion", self.criterion, ("l1", "l2", "bn", "taylor"))
-        checks.choice("prune.scope", self.scope, ("layer", "global"))
-        checks.choice("prune.schedule", self.schedule, ("one-shot", "iterative", "polynomial"))
+        checks.choice("prune.granularity", self.granularity, GRANULARITIES)
+        checks.choice("prune.criterion", self.criterion, CRITERIA)
+        checks.choice("prune.scope", self.scope, SCOPES)
+        checks.choice("prune.schedule", self.schedule, SCHEDULES)
         checks.integer("prune.steps", self.steps, 1, 100)
         checks.integer("prune.epochs", self.epochs, 0)
         checks.integer("prune.multiple", self.multiple, 1)
@@ -95,9 +96,9 @@ class PruneOptions:
                     f"{self.nm} pruning removes {m - n} of {m} weights at once: it takes no ratio and no schedule",
                     "leave prune.ratio and prune.schedule away",
                 )
-        if self.criterion == "bn" and self.granularity != "channel":
+        if self.criterion in ("bn", "l1-next") and self.granularity != "channel":
             raise InputError(
-                f"prune.criterion 'bn' is for channels, not for granularity '{self.granularity}'",
+                f"prune.criterion '{self.criterion}' is for channels, not for granularity '{self.granularity}'",
                 "take l1, l2 or taylor",
             )
         if (self.schedule == "one-shot") != (self.steps == 1):
