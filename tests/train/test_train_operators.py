@@ -80,6 +80,16 @@ def _turned_weight(net: Net) -> None:
     net.op("MatMul", "|", "image", turned)
 
 
+def _logarithm(net: Net) -> None:
+    net.op("Gemm", net.weights("w", 6, 4))
+    net.op("Sigmoid")
+    net.op("Add", net.const("one", F(1)))
+    net.op("Log")
+    net.op("Add", net.const("two", F(2)))
+    net.op("Sqrt")
+    net.op("Reciprocal")
+
+
 def _one_dimensional(net: Net) -> None:
     net.op("Unsqueeze", net.const("axes", np.array([1])))
     net.op("Conv", net.weights("w", 3, 1, 3), pads=[2, 0], dilations=[2], strides=[2])
@@ -126,6 +136,19 @@ def _shuffle(batch: Any) -> Net:
     return net
 
 
+def _counted(batch: Any) -> Net:
+    """The number of values a sample has, computed from the shape; and half of the channels."""
+    net = Net((batch, 3, 4, 4))
+    net.conv(3, 4)
+    half = net.op("Split", outputs=2, axis=1)
+    net.op("Shape", "|", half, start=1)
+    net.op("ReduceProd", keepdims=1)
+    net.op("Cast", to=onnx.TensorProto.INT64)
+    net.op("Concat", "|", net.const("rest", np.array([-1])), net.last, axis=0)
+    net.op("Reshape", "|", half, net.last)
+    return net
+
+
 def _residual(batch: Any) -> Net:
     net = Net((batch, 3, 6, 6))
     start = net.conv(3, 4, bias=True)
@@ -161,10 +184,12 @@ CASES: dict[str, Callable[[Any], Net]] = {
     "gemm-alpha-beta": dense(_gemm(alpha=0.5, beta=2.0)),
     "matmul-add": dense(_linear),
     "matmul-turned-weight": dense(_turned_weight),
+    "log-sqrt-reciprocal": dense(_logarithm),
     "one-dimensional": dense(_one_dimensional),
     "squeeze-excite": _squeeze_excite,
     "dynamic-flatten": _dynamic_flatten,
     "shuffle": _shuffle,
+    "counted": _counted,
     "residual": _residual,
     "constant-node": _constant_node,
     "batch-norm": after("BatchNormalization", *(np.array([0.5, 1, 2, 3], F),) * 4, epsilon=1e-3),
@@ -185,6 +210,8 @@ CASES: dict[str, Callable[[Any], Net]] = {
     "clip-6": after("Clip", opset=6, min=0.0, max=0.6),
     "exp": after("Exp"),
     "erf": after("Erf"),
+    "gelu": after("Gelu", opset=20),
+    "gelu-tanh": after("Gelu", opset=20, approximate="tanh"),
     "elu": after("Elu", alpha=0.5),
     "softplus": after("Softplus"),
     "hard-swish": after("HardSwish"),
@@ -205,9 +232,7 @@ CASES: dict[str, Callable[[Any], Net]] = {
     "max-pool-dilations": after("MaxPool", kernel_shape=[2, 2], dilations=[2, 3]),
     "average-pool": after("AveragePool", kernel_shape=[2, 3], strides=[2, 1]),
     "average-pool-pads": after("AveragePool", kernel_shape=[3, 3], strides=[2, 2], pads=[1, 1, 1, 1]),
-    "average-pool-include": after(
-        "AveragePool", kernel_shape=[3, 3], strides=[2, 2], pads=[1, 0, 1, 1], count_include_pad=1
-    ),
+    "average-pool-include": after("AveragePool", **POOL, strides=[2, 2], pads=[1, 0, 1, 1], count_include_pad=1),
     "average-pool-ceil": after("AveragePool", opset=19, kernel_shape=[3, 3], strides=[2, 2], ceil_mode=1),
     "average-pool-ceil-include": after(
         "AveragePool", **POOL, opset=19, strides=[3, 3], pads=[1, 1, 1, 1], ceil_mode=1, count_include_pad=1
@@ -218,6 +243,7 @@ CASES: dict[str, Callable[[Any], Net]] = {
     "reduce-mean": after("ReduceMean", axes=[2, 3], keepdims=0),
     "reduce-mean-18": after("ReduceMean", np.array([-1, -2]), opset=18),
     "reduce-sum": after("ReduceSum", np.array([2])),
+    "reduce-nothing": after("ReduceSum", noop_with_empty_axes=1),
     "reduce-max": after("ReduceMax", axes=[3]),
     "reduce-min": after("ReduceMin", axes=[-1], keepdims=0),
     "flatten": after("Flatten"),
