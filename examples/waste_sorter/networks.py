@@ -11,7 +11,7 @@ from torch import nn
 from torch.nn import functional
 
 CLASSES = 6
-STUDENT = ((16, 2), (24, 2), (24, 1), (40, 2), (40, 1), (60, 2))  # channels and stride of each convolution
+STUDENT = ((16, 2), (24, 2), (36, 2), (36, 1), (44, 2), (40, 1))  # channels and stride of each convolution
 
 
 def convolution(inputs: int, outputs: int, stride: int = 1, kernel: int = 3, *, relu: bool = True) -> nn.Sequential:
@@ -43,7 +43,7 @@ class Residual(nn.Module):
 
 
 def student() -> nn.Sequential:
-    """Six convolutions, of which four halve the image: 32x32, 16x16, 16x16, 8x8, 8x8, 4x4."""
+    """Six convolutions, of which four halve the image: 32x32, 16x16, 8x8, 8x8, 4x4, 4x4."""
     layers: list[nn.Module] = []
     channels = 3
     for outputs, stride in STUDENT:

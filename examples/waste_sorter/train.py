@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 HERE = Path(__file__).resolve().parent
 MODEL, RESULTS = "waste_sorter_int8.onnx", "results.json"
-TEACHER_EPOCHS, STUDENT_EPOCHS = 120, 500
+TEACHER_EPOCHS, STUDENT_EPOCHS, VIEWS = 120, 400, 40
 CALIBRATION = 400  # training images from which the quantizer reads the ranges
 QUICK = {"train": 64, "val": 32, "test": 12}  # images; the last are validation images too
 
@@ -149,7 +149,7 @@ def recipes(args: Namespace) -> tuple[Recipe, Recipe]:
     quick = 1 if args.quick else None
     return (
         Recipe(args.teacher_epochs or quick or TEACHER_EPOCHS, learning_rate=2e-3),
-        Recipe(args.epochs or quick or STUDENT_EPOCHS, mixup=0.2, cutmix=0.1, views=quick or 60),
+        Recipe(args.epochs or quick or STUDENT_EPOCHS, views=quick or VIEWS),
     )
 
 
