@@ -52,8 +52,6 @@ def transposed(**attributes: Any) -> Callable[[Any], Net]:
 
 
 def dense(build: Callable[[Net], None], opset: int = 17) -> Callable[[Any], Net]:
-    """On [N, 6]."""
-
     def whole(batch: Any) -> Net:
         net = Net((batch, 6), opset)
         build(net)
