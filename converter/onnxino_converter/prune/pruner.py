@@ -40,9 +40,9 @@ def prune(
     those that it names (by node, by weights or, for channels, by group). scope `global`: of all layers together, the
     least important first. Of n:m it follows, and may be left out.
     criterion: l1 or l2, the norm of a channel's filters or the magnitude of a weight; for channels only l1-next, the
-    norm of the weights that read it, and bn, |gamma| of BatchNormalization; or taylor: `scores`, an array of the weight's
-    shape for each initializer. exclude: layers that are left as they are. multiple: channel counts stay multiples of
-    this, rounded up; a layer that has fewer channels keeps them. Each layer keeps one channel at least.
+    norm of the weights that read it, and bn, |gamma| of BatchNormalization; or taylor: `scores`, an array of the
+    weight's shape for each initializer. exclude: layers that are left as they are. multiple: channel counts stay
+    multiples of this, rounded up; a layer that has fewer channels keeps them. Each layer keeps one channel at least.
 
     Raises InputError for options out of range and unknown layers, ConvertError for a model that cannot be pruned
     (quantized, with control flow, not readable).

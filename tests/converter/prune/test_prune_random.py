@@ -147,7 +147,7 @@ OPTIONS: dict[str, Any] = {
     "multiple": st.sampled_from([1, 1, 2, 4]),
 }
 HEADS = st.sampled_from(["flatten", "pool"])
-SETTINGS = settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+SETTINGS = settings(max_examples=45, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 
 
 @SETTINGS
