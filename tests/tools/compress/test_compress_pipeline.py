@@ -83,7 +83,11 @@ def test_files_and_the_same_bytes_twice(model: Path, data: Path, tmp_path: Path)
     result = run(model, data, {**HALF, "seed": 3}, output=first, html=tmp_path / "report.html")
     names = ["recipe.toml", "report.json", "stripes.onnx", "stripes.oxm", "stripes_int8.onnx"]
     assert sorted(p.name for p in first.iterdir()) == names
-    assert "<html" in (tmp_path / "report.html").read_text("utf-8")
+    page = (tmp_path / "report.html").read_text("utf-8")
+    assert "How it was compressed" in page
+    assert all(f'<th scope="row">{stage.name}</th>' in page for stage in result.stages)
+    assert "Not pruned: fc: " in page
+    assert "of the baseline&#x27;s accuracy is kept" in page
     run(model, data, first / "recipe.toml", output=second)
     for name in names:
         assert (first / name).read_bytes() == (second / name).read_bytes(), name

@@ -42,10 +42,13 @@ def final_report(job: Job, content: bytes, onnx: ModelProto, original: Report, l
 
     samples = job.samples
     if samples.evaluate is samples.validation:
-        report = replace(last, baseline=original)
+        report, before = last, original
     else:
         report = measure(content, samples.evaluate, pixels=samples.pixels, latency=job.latency, baseline=job.model)
-    return replace(report, sizes=replace(report.sizes, onnx=onnx.ByteSize()))
+        assert report.baseline is not None
+        before = report.baseline
+    before = replace(before, name=f"{job.name}, original", sizes=replace(before.sizes, onnx=job.model.ByteSize()))
+    return replace(report, sizes=replace(report.sizes, onnx=onnx.ByteSize()), baseline=before)
 
 
 def row_of(stage: str, report: Report) -> Row:

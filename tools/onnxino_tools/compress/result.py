@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from onnxino_tools.compress.options import Recipe
 from onnxino_tools.compress.recipe import as_toml
-from onnxino_tools.compress.rows import Row
+from onnxino_tools.compress.rows import Row, cells, header
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from onnxino_converter import Converted
     from onnxino_converter.prune import LayerChange, Skipped
     from onnxino_tools.report import Report
+    from onnxino_tools.report.markup import Markup
 
 
 @dataclass(frozen=True)
@@ -79,8 +80,20 @@ class CompressResult:
         if html is not None:
             from onnxino_tools.report import html as page
 
-            made.append((str(Path(html).absolute()), page.render(self.report).encode()))  # an absolute name stays one
+            made.append(
+                (str(Path(html).absolute()), page.render(self.report, self._section()).encode())
+            )  # an absolute name stays one
         return made
+
+    def _section(self) -> Markup:
+        """The stages, for the report to look at."""
+        from onnxino_tools.report.markup import paragraph, section, table
+
+        caption = "What each stage cost and gained; accuracy of the images that choose"
+        rows = [cells(stage.row) for stage in self.stages]
+        titles = [title[:1].upper() + title[1:] for title in header()]
+        skipped = [paragraph(f"Not pruned: {one.node}: {one.reason}.") for one in self.skipped]
+        return section("How it was compressed", table(caption, titles, rows, range(1, 9)), *skipped)
 
     def _models(self) -> dict[str, bytes]:
         models = {f"{self.name}.onnx": self.float_onnx.SerializeToString(deterministic=True)}

@@ -14,8 +14,8 @@ from onnxino_tools.transport import BAUD_RATE
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 
 
-def render(report: Report) -> str:
-    """The whole page. The same report gives the same text."""
+def render(report: Report, *more: Markup) -> str:
+    """The whole page. The same report gives the same text. more: sections of a caller, put behind the first figures."""
     style = Path(__file__).with_name("style.css").read_text("utf-8")
     title = f"{report.name}: Onnxino report"
     body = join(
@@ -23,6 +23,7 @@ def render(report: Report) -> str:
             _header(report),
             _cards(report),
             _notes(report),
+            *more,
             html_model.baseline(report.comparison),
             html_model.sizes(report),
             html_data.classes(report),
