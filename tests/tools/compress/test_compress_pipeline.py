@@ -298,6 +298,14 @@ def test_models_that_cannot_be_compressed(network: onnx.ModelProto, data: Path) 
     quantized = run(network, data).onnx
     with pytest.raises(ConvertError):
         run(quantized, data)
+    selu = onnx.ModelProto()
+    selu.CopyFrom(network)
+    selu.graph.node[5].op_type = "Selu"
+    told: list[Event] = []
+    with pytest.raises(ConvertError, match="Selu"):  # it would be found after the training otherwise
+        run(selu, data, HALF, progress=told.append)
+    assert not told
+    assert run(selu, data, {**HALF, "quantize": {"method": "none"}}).stages
     with pytest.raises(InputError, match="the model has no layer 'conv3'"):
         run(network, data, {"prune": {"ratio": 0.5, "exclude": ["conv3"]}})
 

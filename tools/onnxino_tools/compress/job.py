@@ -57,7 +57,7 @@ def make_job(
     if recipe.targets.ms is not None and not latency:
         raise InputError("a target in milliseconds needs the latency, which is left out", "leave --no-latency away")
     loaded, stem = _load(model, data, recipe)
-    _check_model(loaded)
+    _check_model(loaded, recipe)
     trains = recipe.trains or recipe.quantizes
     samples = load_samples(loaded, data, recipe.data, training=trains, seed=recipe.seed)
     teacher = None
@@ -108,13 +108,15 @@ def _example_shape(data: str | Path | Dataset, recipe: Recipe) -> tuple[int, ...
     return (1, height, width, channel) if recipe.data.layout == "NHWC" else (1, channel, height, width)
 
 
-def _check_model(model: ModelProto) -> None:
-    """Raises ConvertError for a model that is quantized already, or cannot be converted."""
+def _check_model(model: ModelProto, recipe: Recipe) -> None:
+    """Raises ConvertError for a model that is quantized, cannot be converted, or cannot be quantized as asked."""
     from onnxino_converter.importer import import_graph
-    from onnxino_converter.quantize.quantizer import check
+    from onnxino_converter.quantize.quantizer import check, prepare
 
     check(model)
     import_graph(model)
+    if recipe.quantizes:
+        prepare(model)
 
 
 def load_teacher(path: str | Path | ModelProto, student: ModelProto) -> ModelProto:
