@@ -2,17 +2,6 @@
 #include "conv_tile.h"
 #include "dot.h"
 
-void onx_limit(const onx_requantizer *r, int8_t *y, size_t n)
-{
-    int8_t low = (int8_t)((int32_t)r->low + r->zero_point), high = (int8_t)((int32_t)r->high + r->zero_point);
-    if (low == -128 && high == 127)
-        return;
-    for (size_t i = 0; i < n; i++) {
-        int8_t v = y[i] > low ? y[i] : low;
-        y[i] = v < high ? v : high;
-    }
-}
-
 #ifndef ONX_DSP
 
 /* acc[filter + 2 * position] += n products each. A function of its own, so that the loop has all registers. */

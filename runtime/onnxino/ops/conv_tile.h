@@ -1,16 +1,11 @@
 /* Tiles of two filters by two positions: the inner loops of convolutions and dense layers.
  *
- * Written twice, with the same contract: in C (conv_tile.c) and for the DSP instructions of a Cortex-M4F and later
+ * Written twice, with the same contract: in C (conv_tile.c) and for the DSP instructions
  * (conv_tile_dsp.c). Sums are exact in 32 bits, so that both give the same bytes in whatever order they add. */
 #ifndef ONX_CONV_TILE_H
 #define ONX_CONV_TILE_H
 
-#include "engine/numeric.h"
-
-#if defined(__GNUC__) && defined(__ARM_FEATURE_DSP) && defined(__thumb2__) && defined(ONX_ARM_FPU) \
-    && __ARM_ARCH_PROFILE == 'M' && !defined(__ARM_BIG_ENDIAN)
-#define ONX_DSP 1
-#endif
+#include "dsp.h"
 
 /* Two positions under all filters, two filters at a time. Each position's values lie in `runs` runs of `run` bytes (a
  * multiple of 4), x_skip bytes apart; a filter's weights are adjacent. Where depth is no multiple of 4 there is one run
@@ -52,8 +47,5 @@ void onx_stream_pack(uint32_t *packed, const int8_t *w, size_t depth);
 
 /* The same sums as onx_tiles_run. */
 void onx_stream_run(const onx_stream *s);
-
-/* Tiles limit to -128 and 127; this limits n results to the requantizer's range where that is narrower. */
-void onx_limit(const onx_requantizer *r, int8_t *y, size_t n);
 
 #endif

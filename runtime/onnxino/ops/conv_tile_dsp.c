@@ -8,28 +8,10 @@
 
 #ifdef ONX_DSP
 
-/* Requantization of the accumulators r0 (filter 0, position 0), r1 (filter 1), r2, r3 (position 1) with the scales s0,
- * s1 and the zero point in r8. VCVTR and QADD saturate, so that SSAT sees no overflow. Takes s12 to s15. */
-#define REQUANTIZE                                                                                        \
-    "vmov s12, r0\n vmov s13, r1\n vmov s14, r2\n vmov s15, r3\n"                                         \
-    "vcvt.f32.s32 s12, s12\n vcvt.f32.s32 s13, s13\n vcvt.f32.s32 s14, s14\n vcvt.f32.s32 s15, s15\n"     \
-    "vmul.f32 s12, s12, s0\n vmul.f32 s13, s13, s1\n vmul.f32 s14, s14, s0\n vmul.f32 s15, s15, s1\n"     \
-    "vcvtr.s32.f32 s12, s12\n vcvtr.s32.f32 s13, s13\n vcvtr.s32.f32 s14, s14\n vcvtr.s32.f32 s15, s15\n" \
-    "vmov r0, s12\n vmov r1, s13\n vmov r2, s14\n vmov r3, s15\n"                                         \
-    "qadd r0, r0, r8\n qadd r1, r1, r8\n qadd r2, r2, r8\n qadd r3, r3, r8\n"                             \
-    "ssat r0, #8, r0\n ssat r1, #8, r1\n ssat r2, #8, r2\n ssat r3, #8, r3\n"
-
 /* s7 is the number of steps to leave out of the first turn: makes it the address to enter the loop at label 2, whose
  * steps take `bytes` each. */
 #define ENTRY(bytes) \
     "vmov r1, s7\n adr.w r2, 2f\n mov.w r3, #" bytes "\n mla r1, r1, r3, r2\n orr r1, r1, #1\n vmov s7, r1\n"
-
-/* Functions that are assembly alone, which no compiler may look into: it does not see what they read. */
-#ifdef __clang__
-#define ASSEMBLY __attribute__((naked, noinline))
-#else
-#define ASSEMBLY __attribute__((naked, noinline, noipa))
-#endif
 
 /* What onx_tiles_loop loads, in the order of its registers. */
 typedef struct {
@@ -65,7 +47,7 @@ typedef struct {
 
 /* A line is what belongs together. */
 /* clang-format off */
-static ASSEMBLY void onx_tiles_loop(__attribute__((unused)) const onx_tiles_registers *r)
+static ONX_ASSEMBLY void onx_tiles_loop(__attribute__((unused)) const onx_tiles_registers *r)
 {
     __asm__("push {r4-r11, lr}\n"
             "vpush {s16-s23}\n"
@@ -86,7 +68,7 @@ static ASSEMBLY void onx_tiles_loop(__attribute__((unused)) const onx_tiles_regi
             "vmov r8, s3\n vmov r9, s4\n"
             "vldr s0, [r8]\n add r8, r8, r9\n vldr s1, [r8]\n add r8, r8, r9\n"
             "vmov s3, r8\n vmov r8, s5\n"
-            REQUANTIZE
+            ONX_ASM_REQUANTIZE(s0, s1, s0, s1, r8)
             "vmov r8, s11\n vmov r9, s16\n"
             "strb r0, [r8], #1\n strb r1, [r8], #1\n strb r2, [r9], #1\n strb r3, [r9], #1\n"
             "vmov s11, r8\n vmov s16, r9\n"
@@ -161,7 +143,7 @@ typedef struct {
 
 /* A line is what belongs together. */
 /* clang-format off */
-static ASSEMBLY void onx_stream_loop(__attribute__((unused)) const onx_stream_registers *r)
+static ONX_ASSEMBLY void onx_stream_loop(__attribute__((unused)) const onx_stream_registers *r)
 {
     __asm__("push {r4-r11, lr}\n"
             "vpush {s16-s20}\n"
@@ -177,7 +159,7 @@ static ASSEMBLY void onx_stream_loop(__attribute__((unused)) const onx_stream_re
             "vmov r7, s5\n cmp r6, r7\n bne 2b\n"
             "vmov r7, s18\n cmp r6, r7\n bne 3f\n"
             "vmov r8, s4\n"
-            REQUANTIZE
+            ONX_ASM_REQUANTIZE(s0, s1, s0, s1, r8)
             "vmov r7, s8\n add r4, r5, r7\n vmov r7, s9\n add r5, r4, r7\n"
             "vmov r8, s16\n vmov r9, s10\n add r10, r8, r9\n"
             "strb r0, [r8]\n strb r1, [r8, #1]\n strb r2, [r10]\n strb r3, [r10, #1]\n"
@@ -216,26 +198,10 @@ void onx_stream_run(const onx_stream *s)
     onx_stream_loop(&r);
 }
 
-static inline uint32_t onx_widen(uint32_t word)
-{
-    uint32_t pair;
-    __asm__("sxtb16 %0, %1" : "=r"(pair) : "r"(word));
-    return pair;
-}
-
-static inline uint32_t onx_widen_odd(uint32_t word)
-{
-    uint32_t pair;
-    __asm__("sxtb16 %0, %1, ror #8" : "=r"(pair) : "r"(word));
-    return pair;
-}
-
 void onx_stream_pack(uint32_t *packed, const int8_t *w, size_t depth)
 {
     for (size_t i = 0; i < depth; i += 4u, packed += 4) {
-        uint32_t first, second;
-        ONX_COPY(&first, w + i, 4u);
-        ONX_COPY(&second, w + depth + i, 4u);
+        uint32_t first = onx_load_word(w + i), second = onx_load_word(w + depth + i);
         packed[0] = onx_widen(first);
         packed[1] = onx_widen_odd(first);
         packed[2] = onx_widen(second);

@@ -6,11 +6,12 @@
  * values are gathered in the buffer first, with the zero point where there is no image. */
 #include "conv.h"
 #include "conv_tile.h"
+#include "dot.h"
 
 /* On the stack. Two columns of 3 x 3 windows of 64 channels; two widened filters of 288 weights. */
-enum { ONX_BUFFER = 1152, ONX_COLUMN = ONX_BUFFER / 2, ONX_LEAST_STREAM = 16 };
+enum { ONX_BUFFER = 1152, ONX_COLUMN = ONX_BUFFER / 2, ONX_LEAST_STREAM = 16, ONX_LEAST_RUN = 16 };
 
-/* A rectangle of output positions. */
+/* A rectangle of output positions, or of a window's taps. */
 typedef struct {
     onx_taps rows, columns; /* first <= position < end */
 } onx_area;
@@ -54,7 +55,7 @@ static int8_t *onx_result(const onx_group *g, int32_t oy, int32_t ox)
 /* --- streams: filters outside, positions inside --- */
 
 /* `count` positions of a row. Of an odd number, the last two are a pair even if that computes one again. */
-static void onx_stream_positions(onx_stream *s, const int8_t *x, int8_t *y, size_t count)
+static ONX_APART void onx_stream_positions(onx_stream *s, const int8_t *x, int8_t *y, size_t count)
 {
     size_t x_next = s->x_next, y_next = s->y_next;
     s->x = x;
@@ -76,7 +77,7 @@ static void onx_stream_positions(onx_stream *s, const int8_t *x, int8_t *y, size
     }
 }
 
-static void onx_stream_area(const onx_group *g, onx_area area)
+static ONX_APART void onx_stream_area(const onx_group *g, onx_area area)
 {
     const onx_conv *c = g->c;
     const onx_tiles *t = &g->tiles;
@@ -114,7 +115,7 @@ static void onx_stream_area(const onx_group *g, onx_area area)
 /* --- pairs: positions outside, filters inside --- */
 
 /* All filters for the positions that wait. */
-static void onx_finish_pair(onx_group *g)
+static ONX_APART void onx_finish_pair(onx_group *g)
 {
     onx_tiles *t = &g->tiles;
     size_t outputs = g->c->group_outputs;
@@ -139,55 +140,58 @@ static void onx_finish_pair(onx_group *g)
     }
 }
 
-static inline void onx_copy_word(int8_t *to, const int8_t *from)
+/* Copies `count` runs of n bytes. Runs are short: no call for each, and words that overlap at the end. */
+static ONX_APART void onx_copy_runs(int8_t *to, size_t to_step, const int8_t *from, size_t from_step, size_t n,
+                                    size_t count)
 {
-    uint32_t word;
-    ONX_COPY(&word, from, sizeof word);
-    ONX_COPY(to, &word, sizeof word);
-}
-
-/* Short runs: no call, words that overlap at the end. */
-static inline void onx_copy_run(int8_t *to, const int8_t *from, size_t n)
-{
-    if (n < 4u) {
-        for (size_t i = 0; i < n; i++)
-            to[i] = from[i];
-        return;
+    ONX_ROLLED
+    for (; count > 0u; count--, to += to_step, from += from_step) {
+        if (n < 4u) {
+            ONX_ROLLED
+            for (size_t i = 0; i < n; i++)
+                to[i] = from[i];
+        } else {
+            ONX_ROLLED
+            for (size_t i = 0; i < n - 4u; i += 4u)
+                onx_copy_word(to + i, from + i);
+            onx_copy_word(to + n - 4, from + n - 4);
+        }
     }
-    for (size_t i = 0; i < n - 4u; i += 4u)
-        onx_copy_word(to + i, from + i);
-    onx_copy_word(to + n - 4, from + n - 4);
 }
 
 /* The window whose first tap is the image's pixel (iy, ix), taps outside as zero points. */
-static void onx_gather(const onx_group *g, int8_t *column, int32_t iy, int32_t ix)
+static ONX_APART void onx_gather(const onx_group *g, int8_t *column, int32_t iy, int32_t ix, int is_inside)
 {
     const onx_conv *c = g->c;
-    onx_taps rows = onx_taps_inside(iy, c->h.dilation, c->h.kernel, c->height);
-    onx_taps taps = onx_taps_inside(ix, c->w.dilation, c->w.kernel, c->width);
-    size_t inside = (size_t)(taps.end - taps.first), row = (size_t)c->w.kernel * c->group_channels;
-    size_t run = c->is_contiguous ? inside * c->group_channels : c->group_channels;
-    size_t runs = c->is_contiguous ? inside > 0u : inside;
-    if (rows.end - rows.first != c->h.kernel || inside != (size_t)c->w.kernel)
-        for (size_t i = 0; i < c->filter; i++)
-            column[i] = c->padding;
-    for (int32_t ky = rows.first; ky < rows.end && runs > 0u; ky++) {
-        const int8_t *x = onx_pixel(g, iy + ky * c->h.dilation, ix + taps.first * c->w.dilation);
-        int8_t *to = column + (size_t)ky * row + (size_t)taps.first * c->group_channels;
-        for (size_t i = 0; i < runs; i++, to += run, x += (size_t)c->w.dilation * c->channels)
-            onx_copy_run(to, x, run);
+    onx_area inside = { { 0, c->h.kernel }, { 0, c->w.kernel } };
+    size_t filter = c->filter, tail = filter % 4u;
+    if (!is_inside) {
+        inside.rows = onx_taps_inside(iy, c->h.dilation, c->h.kernel, c->height);
+        inside.columns = onx_taps_inside(ix, c->w.dilation, c->w.kernel, c->width);
+        uint32_t padding = (uint8_t)c->padding * 0x01010101u;
+        for (size_t i = 0; i < filter; i += 4u) /* a column may be written up to a whole word */
+            ONX_COPY(column + i, &padding, sizeof padding);
     }
-    size_t tail = c->filter % 4u;
+    size_t taps = (size_t)(inside.columns.end - inside.columns.first), count = c->group_channels;
+    size_t row = (size_t)c->w.kernel * count, x_row = (size_t)c->h.dilation * (size_t)c->width * c->channels;
+    size_t rows = taps > 0u ? (size_t)(inside.rows.end - inside.rows.first) : 0u;
+    if (rows > 0u) {
+        const int8_t *x =
+            onx_pixel(g, iy + inside.rows.first * c->h.dilation, ix + inside.columns.first * c->w.dilation);
+        int8_t *to = column + (size_t)inside.rows.first * row + (size_t)inside.columns.first * count;
+        if (c->is_contiguous)
+            onx_copy_runs(to, row, x, x_row, taps * count, rows);
+        else
+            for (; rows > 0u; rows--, to += row, x += x_row)
+                onx_copy_runs(to, count, x, (size_t)c->w.dilation * c->channels, count, taps);
+    }
     if (tail != 0u) { /* as onx_tiles wants it */
-        int8_t *to = column + c->filter - tail;
-        int8_t last[4] = { 0, 0, 0, 0 };
-        for (size_t i = 0; i < tail; i++)
-            last[4u - tail + i] = to[i];
-        onx_copy_word(to, last);
+        uint32_t last = onx_load_word(column + filter - 4) & 0xFFFFFFFFu << (32u - 8u * tail);
+        ONX_COPY(column + filter - tail, &last, sizeof last);
     }
 }
 
-static void onx_add_position(onx_group *g, int32_t oy, int32_t ox, int is_inside)
+static ONX_APART void onx_add_position(onx_group *g, int32_t oy, int32_t ox, int is_inside)
 {
     const onx_conv *c = g->c;
     onx_tiles *t = &g->tiles;
@@ -198,7 +202,7 @@ static void onx_add_position(onx_group *g, int32_t oy, int32_t ox, int is_inside
         t->x_skip[i] = (size_t)c->h.dilation * (size_t)c->width * c->channels - t->run;
     } else {
         int8_t *column = g->buffer + i * ONX_COLUMN;
-        onx_gather(g, column, iy, ix);
+        onx_gather(g, column, iy, ix, is_inside);
         t->x[i] = column;
         t->x_skip[i] = 0u;
     }
@@ -244,7 +248,9 @@ int onx_conv_tiled(const onx_conv *c, const int8_t *image, void *y)
     _Alignas(4) int8_t buffer[ONX_BUFFER];
     onx_area inside = { onx_inside_of(c->h, c->height, c->out_height), onx_inside_of(c->w, c->width, c->out_width) };
     size_t step = c->requantizer.step, row = (size_t)c->w.kernel * c->group_channels;
-    int is_direct = row % 4u == 0u && (c->is_contiguous || c->w.kernel == 1), fits = c->filter <= ONX_COLUMN;
+    int fits = c->filter <= ONX_COLUMN;
+    int is_direct =
+        row % 4u == 0u && (c->is_contiguous || c->w.kernel == 1) && (row >= ONX_LEAST_RUN || c->h.kernel == 1 || !fits);
     if (c->requantizer.is_float || c->group_outputs < 2u || c->filter < 4u || !(fits || is_direct))
         return 0;
     for (size_t first = 0; first < c->outputs; first += c->group_outputs) {
