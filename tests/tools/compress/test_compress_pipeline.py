@@ -21,13 +21,10 @@ from onnxino_tools.compress import (
     PruneOptions,
     QuantizeOptions,
     Recipe,
-    TargetMissedError,
-    Targets,
     compress,
     ratios,
     stages,
 )
-from onnxino_tools.compress.job import make_job
 from onnxino_tools.compress.recipe import read_recipe
 from tests.tools.compress import nets
 
@@ -161,68 +158,6 @@ def test_layers_of_which_each_is_needed(network: onnx.ModelProto, data: Path, mo
     monkeypatch.setattr(ratios, "accuracy", lambda _, model: model.ByteSize() / network.ByteSize() / 2)
     with pytest.raises(InputError, match="no layer can lose anything at a drop of 0 points"):
         run(network, data, {"prune": {"ratio": "auto", "max_drop": 0.0}})
-
-
-def test_targets_hold_and_the_ratio_is_the_smallest(network: onnx.ModelProto, data: Path) -> None:
-    targets = {"macs": 9000, "weight_bytes": 400, "arena_bytes": 512}
-    result = run(network, data, {"targets": targets})
-    facts = result.converted.report
-    assert all(facts[name] <= most for name, most in targets.items())
-    less = run(network, data, {"prune": {"ratio": result.ratio - 0.01}}).converted.report
-    assert any(less[name] > most for name, most in targets.items())
-    easy = run(network, data, {"targets": {"macs": 10**6}})
-    assert easy.ratio == 0
-    assert easy.stages[1].row.macs == easy.stages[0].row.macs
-
-
-@pytest.mark.parametrize("scope", ["layer", "global"])
-def test_targets_hold_after_several_steps(network: onnx.ModelProto, data: Path, scope: str) -> None:
-    prune = {"schedule": "polynomial", "steps": 3, "scope": scope}
-    result = run(network, data, {"prune": prune, "targets": {"macs": 20000}})
-    assert result.converted.report["macs"] <= 20000
-    assert result.stages[3].row.macs == result.converted.report["macs"]
-
-
-def test_a_network_that_lost_other_channels_is_pruned_further(network: onnx.ModelProto, data: Path) -> None:
-    job = make_job(network, data, Recipe(prune=PruneOptions(scope="global"), targets=Targets(macs=9000)))
-    found = ratios.search_ratio(job).ratio
-    assert ratios.settled(job, network, found) == found
-    assert ratios.settled(job, network, 0.1) == found
-    hopeless = make_job(network, data, Recipe(prune=PruneOptions(scope="global"), targets=Targets(macs=10)))
-    with pytest.raises(TargetMissedError, match=r"ratio 0.95"):
-        ratios.settled(hopeless, network, 0.9)
-
-
-def test_a_little_time_is_held_back(network: onnx.ModelProto, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("unicorn")
-    monkeypatch.setattr(ratios, "sizes_of", lambda *_: {"ms": 5.0})
-    assert ratios.search_ratio(make_job(network, data, Recipe(targets=Targets(ms=5.1)))).ratio == 0
-    assert ratios.search_ratio(make_job(network, data, Recipe(targets=Targets(ms=5.01)))).ratio == 0.95  # just so
-    with pytest.raises(TargetMissedError, match=r"5 ms, estimated, 1 ms \(25.0 %\) more than 4"):
-        ratios.search_ratio(make_job(network, data, Recipe(targets=Targets(ms=4))))
-
-
-def test_a_target_that_cannot_be_met(network: onnx.ModelProto, data: Path, tmp_path: Path) -> None:
-    told: list[Event] = []
-    with pytest.raises(TargetMissedError, match=r"leaves \d+ multiply-adds, .* more than 10") as caught:
-        run(network, data, {"targets": {"macs": 10}}, output=tmp_path / "out", progress=told.append)
-    assert caught.value.best["macs"] > 10
-    assert not (tmp_path / "out").exists()
-    assert not [event for event in told if event.kind == "stage"]  # before any work
-
-
-def test_a_target_in_milliseconds(network: onnx.ModelProto, data: Path) -> None:
-    pytest.importorskip("unicorn")
-    with pytest.raises(InputError, match="a target in milliseconds needs the latency"):
-        run(network, data, {"targets": {"ms": 5.0}})
-    whole = compress(network, data).stages[-1].row.latency_ms
-    assert whole is not None
-    result = compress(network, data, {"targets": {"ms": whole * 0.7}})
-    latency = result.stages[-1].row.latency_ms
-    assert latency is not None
-    assert latency <= whole * 0.7
-    assert result.report.latency is not None
-    assert result.report.latency.ms == pytest.approx(latency, rel=0.01)
 
 
 def test_float_results(network: onnx.ModelProto, data: Path, tmp_path: Path) -> None:

@@ -94,7 +94,7 @@ def _summary(result: CompressResult) -> list[str]:
     times = first.weight_bytes / last.weight_bytes if last.weight_bytes else 1.0
     lines.append(
         f"  {times:.1f} times fewer bytes of weights, accuracy {100 * (last.accuracy - first.accuracy):+.2f} points "
-        f"on the validation images; latency is an estimate"
+        f"on the validation images{'' if last.latency_ms is None else '; latency is an estimate'}"
     )
     if result.recipe.data.evaluate is not None and result.report.accuracy is not None:
         found = result.report.accuracy
