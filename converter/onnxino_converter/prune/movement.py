@@ -1,4 +1,4 @@
-"""How channels pass operators that move values: Concat, Split, Transpose, Pad, Resize, Gather."""
+"""How channels pass operators that move values: Concat, Split, Transpose, Pad, Resize."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import numpy as np
 
 from onnxino_converter.prune.labels import Vector, fixed
 from onnxino_converter.prune.reshape import RESHAPES
+from onnxino_converter.prune.slices import SLICES
 from onnxino_converter.prune.trace import Channels, Handler, Kept, Trace, refuse, set_attribute
 from onnxino_converter.quantize.graph import attribute, describe
 
@@ -138,33 +139,6 @@ def _repair_sizes(state: Trace, node: NodeProto, channels: Channels, order: list
     state.repairs.append(repair)
 
 
-def elsewhere(state: Trace, node: NodeProto) -> None:
-    """Slice, and Gather of several indices: along other axes than that of the channels."""
-    channels, rank = state.of(node.input[0]), state.rank(node.input[0])
-    if channels is None:
-        return
-    axes = _axes(state, node)
-    out = state.rank(node.output[0])
-    if rank is None or out is None or axes is None or channels.axis in {axis % rank for axis in axes}:
-        return refuse(state, node, "takes single channels out")
-    for name in node.input[1:]:
-        if state.of(name) is not None:
-            return refuse(state, node, "takes its indices from channels")
-    after = node.op_type == "Gather" and channels.axis > axes[0] % rank
-    state.set(node.output[0], channels.axis + (out - rank if after else 0), channels.labels)
-
-
-def _axes(state: Trace, node: NodeProto) -> list[int] | None:
-    if node.op_type == "Gather":
-        return [int(attribute(node, "axis", 0))]
-    if len(node.input) > 3 and node.input[3]:
-        given = state.constant(node, 3)
-        return None if given is None else [int(axis) for axis in given.reshape(-1)]
-    starts = state.constant(node, 1)
-    count = len(attribute(node, "starts", [])) if starts is None else starts.size
-    return list(attribute(node, "axes", range(count))) if count else None
-
-
 MOVEMENT: dict[str, Handler] = {
     "Concat": concat,
     "Split": split,
@@ -172,7 +146,6 @@ MOVEMENT: dict[str, Handler] = {
     "Pad": pad,
     "Resize": resize,
     "Upsample": resize,
-    "Slice": elsewhere,
-    "Gather": elsewhere,
     **RESHAPES,
+    **SLICES,
 }

@@ -10,8 +10,8 @@ from onnxino_converter.hints import hints_for
 from onnxino_converter.importer import load_source
 from onnxino_converter.importer.finite import check_weights
 from onnxino_converter.importer.source import Source
+from onnxino_converter.prune.shapes import resolve_shapes
 from onnxino_converter.quantize.graph import FloatGraph, describe
-from onnxino_converter.quantize.simplify import fold_constants
 from onnxino_converter.refusal import CHECK_HINT
 
 if TYPE_CHECKING:
@@ -51,35 +51,8 @@ def _prepare(source: Source) -> FloatGraph:
             f"{source.label}: the shapes of its tensors cannot be inferred ({message[0] if message else error!r})",
             CHECK_HINT,
         ) from None
-    fold_constants(graph)
-    graph.infer()
-    if any(None in shape[1:] for shape in graph.shapes.values()):
-        _try_batches(graph)
+    resolve_shapes(graph)
     return graph
-
-
-def _try_batches(graph: FloatGraph) -> None:
-    """Shapes that exporters compute from a free batch, x.view(x.size(0), -1): known is what two batches share."""
-    from onnx import shape_inference
-
-    tried: list[dict[str, list[int]]] = []
-    for batch in (2, 3):
-        model = graph.write()
-        for port in model.graph.input:
-            dims = port.type.tensor_type.shape.dim
-            if dims and not dims[0].HasField("dim_value"):
-                dims[0].dim_value = batch
-        try:
-            inferred = shape_inference.infer_shapes(model, data_prop=True).graph
-        except Exception:  # of its own types: these shapes need another batch
-            return
-        found = {info.name: info.type.tensor_type.shape.dim for info in inferred.value_info}
-        tried.append({name: [int(d.dim_value) for d in dims] for name, dims in found.items()})
-    for name, first in tried[0].items():
-        second, known = tried[1].get(name, []), graph.shapes.get(name)
-        if known is not None and len(first) == len(second) == len(known) and all(first) and all(second):
-            pairs = zip(known, first, second, strict=True)
-            graph.shapes[name] = [a if k is None and a == b else k for k, a, b in pairs]
 
 
 def prepared(model: str | Path | bytes | ModelProto) -> ModelProto:

@@ -32,7 +32,7 @@ def reshape(state: Trace, node: NodeProto) -> None:
     values = np.broadcast_to(which.reshape(shape), before).reshape(after)
     varies = [k for k in range(len(after)) if after[k] > 1 and (values != values.take([0], k)).any()]
     if not varies:
-        return refuse(state, node, "moves a single channel")
+        return refuse(state, node, "moves channels that could only go all together")
     axis = varies[-1]
     rows = np.moveaxis(values, axis, 0).reshape(after[axis], -1)
     if len(varies) > 1:
@@ -63,11 +63,7 @@ def _shape_follows(state: Trace, node: NodeProto, result: Channels) -> bool:
     """Whether the second operand of Reshape can be made to fit; if so, it will be."""
     shape = state.constant(node, 1)
     if shape is None:
-        pieces = _pieces(state, node.input[1])
-        if pieces is not None and len(pieces) > result.axis and pieces[result.axis] == -1:
-            return True
-        refuse(state, node, "reshapes to what is computed while it runs")
-        return False
+        return _computed_shape_follows(state, node, result)
     target = [int(n) for n in shape.reshape(-1)]
     found = state.graph.shapes[node.output[0]]
 
@@ -80,11 +76,39 @@ def _shape_follows(state: Trace, node: NodeProto, result: Channels) -> bool:
     return True
 
 
-def _pieces(state: Trace, name: str) -> list[int | None] | None:
-    """The entries of a shape that is computed by Concat; None for those that are not constant."""
-    maker = state.graph.producers().get(name)
-    if maker is None or maker.op_type != "Concat":
-        return None
+def _computed_shape_follows(state: Trace, node: NodeProto, result: Channels) -> bool:
+    """A shape that Concat makes of the batch and constants: the number of channels among them is written anew."""
+    maker = state.graph.producers().get(node.input[1])
+    pieces = _pieces(state, maker) if maker is not None and maker.op_type == "Concat" else None
+    if maker is None or pieces is None or len(pieces) <= result.axis or pieces[result.axis] is None:
+        refuse(state, node, "reshapes to what is computed while it runs")
+        return False
+    if pieces[result.axis] == -1:
+        return True
+
+    def repair(kept: Kept) -> None:
+        """By a Concat of its own, where others read the old one as well."""
+        graph, own, place = state.graph, maker, result.axis
+        if graph.only_user(maker.output[0]) is not node:
+            own = type(maker)()
+            own.CopyFrom(maker)
+            own.name, own.output[0] = "", graph.name(f"{node.output[0]}_to")
+            graph.nodes.insert(next(k for k, n in enumerate(graph.nodes) if n is node), own)
+            node.input[1] = own.output[0]
+        for index, name in enumerate(maker.input):
+            length = (state.shape(name) or [0])[0] or 0
+            if 0 <= place < length:
+                values = graph.constants[name].copy()
+                values[place] = np.count_nonzero(kept(result.labels))
+                own.input[index] = graph.add_constant(f"{node.output[0]}_size", values)
+            place -= length
+
+    state.repairs.append(repair)
+    return True
+
+
+def _pieces(state: Trace, maker: NodeProto) -> list[int | None] | None:
+    """The entries of a shape that Concat makes; None for those that are not constant."""
     result: list[int | None] = []
     for piece in maker.input:
         constant, shape = state.graph.constants.get(piece), state.shape(piece)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from onnxino_converter.prune import effect, groups, prune
-from tests.converter.prune import nets
+from tests.converter.prune import nets, nets_moved
 from tests.converter.prune.oracle import check, left, pruned
 
 
@@ -44,7 +44,7 @@ def test_nothing_to_remove_changes_nothing() -> None:
 
 
 def test_the_given_model_is_not_changed() -> None:
-    model = nets.shuffle()
+    model = nets_moved.shuffle()
     before = model.SerializeToString()
     prune(model, granularity="channel", ratio=0.5)
     assert model.SerializeToString() == before
@@ -74,5 +74,5 @@ def test_groups_of_a_layer_that_falls_apart() -> None:
 
 
 def test_groups_of_split_parts() -> None:
-    found = [(group.name, group.channels) for group in groups(nets.split())]
+    found = [(group.name, group.channels) for group in groups(nets_moved.split())]
     assert found == [("first/1", 4), ("first/2", 6), ("inner", 6)]

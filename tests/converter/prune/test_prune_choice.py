@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from onnxino_converter.prune import groups, prune
-from tests.converter.prune import nets
+from tests.converter.prune import nets, nets_moved
+from tests.converter.prune.builder import Net
 from tests.converter.prune.oracle import constants, kept_indices, left, pruned
 
 
@@ -22,8 +23,8 @@ def largest(values: Any, count: int) -> list[int]:
     return sorted(np.argsort(-np.asarray(values))[:count].tolist())
 
 
-def two_convs(**changed: Any) -> nets.Net:
-    b = nets.Net(3)
+def two_convs(**changed: Any) -> Net:
+    b = Net(3)
     x = b.norm("n", b.conv("first", "x", (8, 3, 3, 3)), 8)
     b.conv("y", b.op("Relu", "r", x), (4, 8, 1, 1))
     b.constants.update(changed)
@@ -72,7 +73,7 @@ def test_l1_next_keeps_the_channels_that_the_next_layer_reads_most() -> None:
 
 
 def test_l1_next_names_channels_that_no_weights_read() -> None:
-    b = nets.Net()
+    b = Net()
     b.conv("y", "x", (4, 3, 1, 1))
     b.conv("unread", "x", (6, 3, 1, 1))
     result = prune(b.model(), granularity="channel", ratio=0.5, criterion="l1-next")
@@ -93,7 +94,7 @@ def test_scores_are_summed_over_all_that_makes_a_channel() -> None:
 
 def test_coupled_layers_are_judged_together_each_by_its_own_scale() -> None:
     """The first layer's weights are a thousand times smaller, and count as much as the other's."""
-    b = nets.Net()
+    b = Net()
     a, c = b.conv("a", "x", (4, 3, 1, 1)), b.conv("c", "x", (4, 3, 1, 1))
     b.conv("y", b.op("Add", "sum", a, c), (4, 4, 1, 1))
     tiny = np.linspace(1, 1.01, 12).reshape(4, 3, 1, 1) * np.array([1, 8, 2, 3]).reshape(4, 1, 1, 1) / 1000
@@ -119,7 +120,7 @@ def test_coupled_layers_are_judged_together_each_by_its_own_scale() -> None:
     ],
 )
 def test_how_many_stay(ratio: float, multiple: int, expected: int) -> None:
-    b = nets.Net()
+    b = Net()
     b.conv("y", b.conv("first", "x", (12, 3, 3, 3)), (4, 12, 1, 1))
     assert left(pruned(b.model(), ratio=ratio, multiple=multiple)) == {"first": expected}
 
@@ -131,9 +132,9 @@ def test_multiple_counts_the_layer_not_the_group() -> None:
     assert left(pruned(nets.depthwise(2), multiple=4)) == {"first": 4, "deep": 8}
 
 
-def two_layers() -> nets.Net:
+def two_layers() -> Net:
     """The second layer's filters differ more: relative to their mean, its small ones are smaller."""
-    b = nets.Net()
+    b = Net()
     x = b.conv("a", "x", (4, 3, 1, 1))
     b.conv("y", b.conv("b", x, (4, 4, 1, 1)), (2, 4, 1, 1))
     for name, factors in {"a.w": [1.0, 1.1, 1.2, 1.3], "b.w": [0.1, 0.2, 1.0, 5.0]}.items():
@@ -158,7 +159,7 @@ def test_global_scope_compares_layers_whatever_their_scale() -> None:
 
 
 def test_global_scope_compares_scales_as_they_are() -> None:
-    b = nets.Net()
+    b = Net()
     x = b.norm("n", b.conv("a", "x", (4, 3, 1, 1)), 4)
     x = b.norm("m", b.conv("b", x, (4, 4, 1, 1)), 4)
     b.conv("y", x, (2, 4, 1, 1))
@@ -177,7 +178,7 @@ def test_ratios_of_single_layers() -> None:
 
 
 def test_ratios_of_groups_of_one_layer() -> None:
-    model = nets.split()
+    model = nets_moved.split()
     assert left(pruned(model, ratio={"first/1": 0.5})) == {"first": 8, "inner": 6}
     assert left(pruned(model, ratio={"first/2": 0.5})) == {"first": 7, "inner": 6}
     assert left(pruned(model, ratio={"first": 0.5})) == {"first": 5, "inner": 6}
@@ -194,7 +195,7 @@ def test_excluded_layers_keep_their_channels_and_those_that_are_coupled() -> Non
     assert left(pruned(nets.residual(), exclude=["inner.w"])) == {"first": 4, "outer": 4}
 
 
-def after(b: nets.Net, *ops: tuple[str, dict[str, Any]], **options: Any) -> Any:
+def after(b: Net, *ops: tuple[str, dict[str, Any]], **options: Any) -> Any:
     """Conv, these operators, Conv; and the reason for which the first keeps its channels."""
     x = b.conv("first", "x", (8, 3, 3, 3), pads=[1, 1, 1, 1])
     for k, (kind, attributes) in enumerate(ops):
@@ -204,20 +205,20 @@ def after(b: nets.Net, *ops: tuple[str, dict[str, Any]], **options: Any) -> Any:
 
 
 def weights_on_the_left() -> Any:
-    b = nets.Net()
+    b = Net()
     b.op("MatMul", "y", b.const("w", 4, 6), b.op("MatMul", "first", "x", b.const("v", 5, 8)))
     return b.model((6, 5))
 
 
 def dynamic_weights() -> Any:
-    b = nets.Net()
+    b = Net()
     w = b.op("Reshape", "w", b.op("GlobalAveragePool", "g", "x"), b.ints("s", 3, 1, 1, 1))
     b.conv("y", b.op("Conv", "first", "x", w, group=3), (4, 3, 1, 1))
     return b.model(batch=1)
 
 
 def added_to_input() -> Any:
-    b = nets.Net()
+    b = Net()
     x = b.op("Add", "sum", "x", b.conv("first", "x", (3, 3, 1, 1)))
     b.conv("y", x, (4, 3, 1, 1))
     return b.model()
@@ -225,7 +226,7 @@ def added_to_input() -> Any:
 
 def read_by_a_stranger() -> Any:
     """The weights are used as a tensor, too."""
-    b = nets.Net()
+    b = Net()
     x = b.conv("first", "x", (8, 3, 1, 1))
     b.op("Mul", "product", "first.w", b.op("ReduceMean", "all", "x", keepdims=0))
     b.conv("y", x, (4, 8, 1, 1))
@@ -233,21 +234,21 @@ def read_by_a_stranger() -> Any:
 
 
 def recurrent() -> Any:
-    b = nets.Net()
+    b = Net()
     x = b.op("MatMul", "first", "x", b.const("v", 5, 8))
     b.op("LSTM", "lstm", x, b.const("w", 1, 16, 8), b.const("r", 1, 16, 4), outputs=["y"], hidden_size=4)
     return b.model((1, 5))
 
 
 REASONS = {
-    "Softmax": (after(nets.Net(), ("Softmax", {"axis": 1})), "node 'op0' (Softmax) computes across channels"),
+    "Softmax": (after(Net(), ("Softmax", {"axis": 1})), "node 'op0' (Softmax) computes across channels"),
     "Softmax before opset 13": (
-        after(nets.Net(), ("Softmax", {}), opset=11),
+        after(Net(), ("Softmax", {}), opset=11),
         "node 'op0' (Softmax) computes across channels",
     ),
-    "LRN": (after(nets.Net(), ("LRN", {"size": 3})), "node 'op0' (LRN) computes across channels"),
+    "LRN": (after(Net(), ("LRN", {"size": 3})), "node 'op0' (LRN) computes across channels"),
     "unknown": (
-        after(nets.Net(), ("DepthToSpace", {"blocksize": 2}), ("SpaceToDepth", {"blocksize": 2})),
+        after(Net(), ("DepthToSpace", {"blocksize": 2}), ("SpaceToDepth", {"blocksize": 2})),
         "node 'op0' (DepthToSpace) is an operator that pruning does not know",
     ),
     "weights on the left": (

@@ -13,6 +13,7 @@ from onnxino.errors import ConvertError, InputError
 from onnxino_converter.prune import effect, groups, prune, schedule, sensitivity
 from onnxino_converter.quantize import quantize
 from tests.converter.prune import nets
+from tests.converter.prune.builder import Net
 from tests.converter.prune.oracle import inputs
 
 MODEL = nets.residual()
@@ -125,7 +126,7 @@ def no_opset() -> Any:
 
 
 def infinite() -> Any:
-    b = nets.Net()
+    b = Net()
     b.conv("y", b.conv("first", "x", (8, 3, 3, 3)), (4, 8, 1, 1))
     b.constants["first.w"][0] = np.inf
     return b.model()
@@ -175,7 +176,7 @@ def test_paths_and_bytes_are_taken_too(tmp_path: Path) -> None:
 
 
 def test_operations_of_unknown_size_are_not_counted() -> None:
-    b = nets.Net()
+    b = Net()
     b.conv("y", b.conv("first", "x", (8, 3, 3, 3)), (4, 8, 1, 1))
     model = b.model()
     for dim in model.graph.input[0].type.tensor_type.shape.dim[2:]:

@@ -9,7 +9,7 @@ import pytest
 from onnx import ModelProto
 
 from onnxino_converter.prune import Row, Sensitivity, effect, groups, prune, schedule, sensitivity
-from tests.converter.prune import nets
+from tests.converter.prune import nets, nets_moved
 
 
 def test_one_shot() -> None:
@@ -90,7 +90,7 @@ def test_sensitivity_of_groups_of_one_layer() -> None:
         sizes.append(weights_of(model)["first.w"])
         return 1.0
 
-    found = sensitivity(nets.split(), evaluate, ratios=(0.5,))
+    found = sensitivity(nets_moved.split(), evaluate, ratios=(0.5,))
     assert [row.name for row in found.table] == ["first/1", "first/2", "inner"]
     assert sizes == [10, 8, 7, 10]
 
@@ -128,10 +128,10 @@ def test_counts() -> None:
 
 
 def test_counts_of_products_and_shared_weights() -> None:
-    assert effect(nets.flatten())["macs"] == 30 * 8 * 27 + 240 * 10 + 10 * 4
-    assert effect(nets.sequence())["macs"] == 5 * 6 * 8 + 5 * 8 * 4
-    assert effect(nets.transposed_conv())["macs"] == 36 * 8 * 27 + 36 * 8 * 6 * 4 + 144 * 6 * 4
-    shared = effect(nets.shared_weights())
+    assert effect(nets_moved.flatten())["macs"] == 30 * 8 * 27 + 240 * 10 + 10 * 4
+    assert effect(nets_moved.sequence())["macs"] == 5 * 6 * 8 + 5 * 8 * 4
+    assert effect(nets_moved.transposed_conv())["macs"] == 36 * 8 * 27 + 36 * 8 * 6 * 4 + 144 * 6 * 4
+    shared = effect(nets_moved.shared_weights())
     assert shared["parameters"] == (8 * 27 + 8) + (64 + 8) + (32 + 4)
     assert shared["macs"] == 36 * (8 * 27 + 64 + 64 + 32)
 

@@ -13,7 +13,7 @@ from onnx import ModelProto
 from onnxino_converter import convert
 from onnxino_converter.prune import effect, groups
 from onnxino_converter.quantize import quantize
-from tests.converter.prune.nets import Net
+from tests.converter.prune.builder import Net
 from tests.converter.prune.oracle import inputs, left, pruned
 
 # Operators of one operand that leave zero at zero, so that channels can be zeroed where they are made.

@@ -9,13 +9,14 @@ import onnx
 import pytest
 
 from onnxino_converter.prune import effect, prune
-from tests.converter.prune import nets
+from tests.converter.prune import nets_moved
+from tests.converter.prune.builder import Net
 from tests.converter.prune.oracle import constants, inputs, run
 
 
-def small() -> nets.Net:
+def small() -> Net:
     """Two layers of 108 and 32 weights; the second's are ten times larger."""
-    b = nets.Net()
+    b = Net()
     b.conv("y", b.op("Relu", "r", b.conv("first", "x", (4, 3, 3, 3))), (8, 4, 1, 1))
     b.constants["y.w"] *= 10
     return b
@@ -95,7 +96,7 @@ def test_what_is_zero_stays_zero() -> None:
 @pytest.mark.parametrize("transposed", [True, False])
 @pytest.mark.parametrize("nm", [(2, 4), (1, 4), (1, 2), (3, 8)])
 def test_n_of_m_along_the_inputs(nm: tuple[int, int], transposed: bool) -> None:
-    b = nets.Net()
+    b = Net()
     x = b.conv("first", "x", (16, 3, 3, 3))
     x = b.conv("second", x, (8, 16, 3, 3))
     b.gemm("y", b.op("Flatten", "f", b.op("GlobalAveragePool", "g", x)), 8, 5, transposed)
@@ -116,7 +117,7 @@ def test_n_of_m_along_the_inputs(nm: tuple[int, int], transposed: bool) -> None:
 
 
 def test_n_of_m_of_matmul_and_depthwise() -> None:
-    b = nets.Net()
+    b = Net()
     x = b.conv("deep", b.conv("first", "x", (8, 3, 1, 1)), (8, 1, 3, 3), group=8)
     x = b.op("Flatten", "f", b.op("GlobalAveragePool", "g", x))
     b.op("MatMul", "y", x, b.const("y.w", 8, 5))
@@ -127,10 +128,10 @@ def test_n_of_m_of_matmul_and_depthwise() -> None:
 
 
 def test_shared_and_computed_weights() -> None:
-    result = prune(nets.shared_weights(), granularity="weight", ratio=0.5)
+    result = prune(nets_moved.shared_weights(), granularity="weight", ratio=0.5)
     assert [c.name for c in result.changes] == ["first", "again", "twice", "y"]
     assert set(result.masks) == {"first.w", "again.w", "y.w"}
-    b = nets.Net()
+    b = Net()
     w = b.op("Reshape", "w", b.op("GlobalAveragePool", "g", "x"), b.ints("s", 3, 1, 1, 1))
     b.op("Mul", "product", b.const("v.w", 4, 3, 1, 1), b.op("ReduceMean", "all", "x", keepdims=0))
     b.op("Conv", "v", b.op("Conv", "dynamic", "x", w, group=3), "v.w")
