@@ -11,7 +11,7 @@
 /* On the stack. Two columns of 3 x 3 windows of 64 channels; two widened filters of 288 weights. */
 enum { ONX_BUFFER = 1152, ONX_COLUMN = ONX_BUFFER / 2, ONX_LEAST_STREAM = 16, ONX_LEAST_RUN = 16 };
 
-/* A rectangle of output positions, or of a window's taps. */
+/* A rectangle of output positions. */
 typedef struct {
     onx_taps rows, columns; /* first <= position < end */
 } onx_area;
@@ -159,74 +159,105 @@ static ONX_APART void onx_copy_runs(int8_t *to, size_t to_step, const int8_t *fr
     }
 }
 
-/* The window whose first tap is the image's pixel (iy, ix), taps outside as zero points. */
-static ONX_APART void onx_gather(const onx_group *g, int8_t *column, int32_t iy, int32_t ix, int is_inside)
+/* Brings what is left behind a column's whole words into the form that onx_tiles wants. */
+static inline void onx_end_column(const onx_conv *c, int8_t *column)
 {
-    const onx_conv *c = g->c;
-    onx_area inside = { { 0, c->h.kernel }, { 0, c->w.kernel } };
-    size_t filter = c->filter, tail = filter % 4u;
-    if (!is_inside) {
-        inside.rows = onx_taps_inside(iy, c->h.dilation, c->h.kernel, c->height);
-        inside.columns = onx_taps_inside(ix, c->w.dilation, c->w.kernel, c->width);
-        uint32_t padding = (uint8_t)c->padding * 0x01010101u;
-        for (size_t i = 0; i < filter; i += 4u) /* a column may be written up to a whole word */
-            ONX_COPY(column + i, &padding, sizeof padding);
-    }
-    size_t taps = (size_t)(inside.columns.end - inside.columns.first), count = c->group_channels;
-    size_t row = (size_t)c->w.kernel * count, x_row = (size_t)c->h.dilation * (size_t)c->width * c->channels;
-    size_t rows = taps > 0u ? (size_t)(inside.rows.end - inside.rows.first) : 0u;
-    if (rows > 0u) {
-        const int8_t *x =
-            onx_pixel(g, iy + inside.rows.first * c->h.dilation, ix + inside.columns.first * c->w.dilation);
-        int8_t *to = column + (size_t)inside.rows.first * row + (size_t)inside.columns.first * count;
-        if (c->is_contiguous)
-            onx_copy_runs(to, row, x, x_row, taps * count, rows);
-        else
-            for (; rows > 0u; rows--, to += row, x += x_row)
-                onx_copy_runs(to, count, x, (size_t)c->w.dilation * c->channels, count, taps);
-    }
-    if (tail != 0u) { /* as onx_tiles wants it */
-        uint32_t last = onx_load_word(column + filter - 4) & 0xFFFFFFFFu << (32u - 8u * tail);
-        ONX_COPY(column + filter - tail, &last, sizeof last);
+    size_t tail = c->filter % 4u;
+    if (tail != 0u) {
+        uint32_t last = onx_load_word(column + c->filter - 4) & 0xFFFFFFFFu << (32u - 8u * tail);
+        ONX_COPY(column + c->filter - tail, &last, sizeof last);
     }
 }
 
-static ONX_APART void onx_add_position(onx_group *g, int32_t oy, int32_t ox, int is_inside)
+/* The window whose first tap is the image's pixel (iy, ix), taps outside as zero points. */
+static ONX_APART void onx_gather(const onx_group *g, int8_t *column, int32_t iy, int32_t ix)
 {
     const onx_conv *c = g->c;
-    onx_tiles *t = &g->tiles;
-    int32_t iy = oy * c->h.stride - c->h.before, ix = ox * c->w.stride - c->w.before;
-    size_t i = g->waiting++;
-    if (is_inside && g->is_direct) {
-        t->x[i] = onx_pixel(g, iy, ix);
-        t->x_skip[i] = (size_t)c->h.dilation * (size_t)c->width * c->channels - t->run;
-    } else {
-        int8_t *column = g->buffer + i * ONX_COLUMN;
-        onx_gather(g, column, iy, ix, is_inside);
-        t->x[i] = column;
-        t->x_skip[i] = 0u;
+    onx_taps rows = onx_taps_inside(iy, c->h.dilation, c->h.kernel, c->height);
+    onx_taps columns = onx_taps_inside(ix, c->w.dilation, c->w.kernel, c->width);
+    size_t taps = (size_t)(columns.end - columns.first), count = c->group_channels, filter = c->filter;
+    size_t row = (size_t)c->w.kernel * count, x_row = (size_t)c->h.dilation * (size_t)c->width * c->channels;
+    size_t inside = taps > 0u ? (size_t)(rows.end - rows.first) : 0u; /* rows */
+    uint32_t padding = (uint8_t)c->padding * 0x01010101u;
+    if (inside * taps * count != filter)
+        for (size_t i = 0; i < filter; i += 4u) /* a column may be written up to a whole word */
+            ONX_COPY(column + i, &padding, sizeof padding);
+    if (inside > 0u) {
+        const int8_t *x = onx_pixel(g, iy + rows.first * c->h.dilation, ix + columns.first * c->w.dilation);
+        int8_t *to = column + (size_t)rows.first * row + (size_t)columns.first * count;
+        if (c->is_contiguous)
+            onx_copy_runs(to, row, x, x_row, taps * count, inside);
+        else
+            for (; inside > 0u; inside--, to += row, x += x_row)
+                onx_copy_runs(to, count, x, (size_t)c->w.dilation * c->channels, count, taps);
     }
-    t->y[i] = onx_result(g, oy, ox);
+    onx_end_column(c, column);
+}
+
+/* Another position waits: its values at x (a column, if x_skip is 0), its results at y. */
+static inline void onx_add_position(onx_group *g, const int8_t *x, size_t x_skip, int8_t *y)
+{
+    size_t i = g->waiting++;
+    g->tiles.x[i] = x;
+    g->tiles.x_skip[i] = x_skip;
+    g->tiles.y[i] = y;
     if (g->waiting == 2u)
         onx_finish_pair(g);
+}
+
+/* Output columns first to end - 1 of row oy, whose windows lie inside of the image. */
+static ONX_APART void onx_add_inside(onx_group *g, int32_t oy, int32_t first, int32_t end)
+{
+    const onx_conv *c = g->c;
+    int32_t iy = oy * c->h.stride - c->h.before, ix = first * c->w.stride - c->w.before;
+    size_t x_row = (size_t)c->h.dilation * (size_t)c->width * c->channels,
+           row = (size_t)c->w.kernel * c->group_channels;
+    const int8_t *x = onx_pixel(g, iy, ix);
+    int8_t *y = onx_result(g, oy, first);
+    for (; first < end; first++, x += (size_t)c->w.stride * c->channels, ix += c->w.stride, y += c->outputs) {
+        int8_t *column = g->buffer + g->waiting * ONX_COLUMN;
+        if (g->is_direct) {
+            onx_add_position(g, x, x_row - g->tiles.run, y);
+            continue;
+        }
+        if (c->is_contiguous) {
+            onx_copy_runs(column, row, x, x_row, row, (size_t)c->h.kernel);
+            onx_end_column(c, column);
+        } else {
+            onx_gather(g, column, iy, ix);
+        }
+        onx_add_position(g, column, 0u, y);
+    }
+}
+
+/* Output columns first to end - 1 of row oy, whose windows may reach over the border. */
+static ONX_APART void onx_add_border(onx_group *g, int32_t oy, int32_t first, int32_t end)
+{
+    const onx_conv *c = g->c;
+    for (; first < end && g->has_columns; first++) {
+        int8_t *column = g->buffer + g->waiting * ONX_COLUMN;
+        onx_gather(g, column, oy * c->h.stride - c->h.before, first * c->w.stride - c->w.before);
+        onx_add_position(g, column, 0u, onx_result(g, oy, first));
+    }
 }
 
 static void onx_conv_group(onx_group *g, onx_area inside)
 {
     const onx_conv *c = g->c;
-    size_t count = (size_t)(inside.rows.end - inside.rows.first) * (size_t)(inside.columns.end - inside.columns.first);
+    int32_t first = inside.columns.first, end = inside.columns.end;
+    size_t count = (size_t)(inside.rows.end - inside.rows.first) * (size_t)(end - first);
     int is_streamed = g->is_direct && 4u * c->filter <= ONX_BUFFER && count >= ONX_LEAST_STREAM;
     if (is_streamed)
         onx_stream_area(g, inside);
     for (int32_t oy = 0; oy < c->out_height; oy++) {
-        int is_row_inside = oy >= inside.rows.first && oy < inside.rows.end;
-        for (int32_t ox = 0; ox < c->out_width; ox++) {
-            int is_inside = is_row_inside && ox >= inside.columns.first && ox < inside.columns.end;
-            if (is_inside && is_streamed)
-                ox = inside.columns.end - 1;
-            else if (is_inside || g->has_columns)
-                onx_add_position(g, oy, ox, is_inside);
+        if (oy < inside.rows.first || oy >= inside.rows.end) {
+            onx_add_border(g, oy, 0, c->out_width);
+            continue;
         }
+        onx_add_border(g, oy, 0, first);
+        if (!is_streamed)
+            onx_add_inside(g, oy, first, end);
+        onx_add_border(g, oy, end, c->out_width);
     }
     if (g->waiting > 0u)
         onx_finish_pair(g);
