@@ -216,6 +216,12 @@ def test_compare_without_a_teacher(onnxino: Command, model: Path, data: Path, tm
     assert found["P+Q"]["ratio"] == found["none"]["weight_bytes"] / found["P+Q"]["weight_bytes"]
     assert found["D"]["reason"].startswith("no fine-tuning")
     assert json.loads((tmp_path / "c" / "report.json").read_text()) == json.loads(text)
+    code, text, err = onnxino("compress", model, "--data", data, "--compare", "--target-macs", 9000, QUICK, "--json")
+    assert code == 0, err
+    found = {row["technique"]: row for row in json.loads(text)["techniques"]}
+    assert found["P+Q"]["macs"] == found["P"]["macs"] <= 9000 < found["Q"]["macs"]
+    code, text, err = onnxino("compress", model, "--data", data, "--compare", "--prune", "2:4", QUICK, "--json")
+    assert code == 0, err
     code, _, err = onnxino("compress", model, "--data", data, "--compare")
     assert code == 1
     assert "a comparison prunes and quantizes" in err

@@ -134,7 +134,7 @@ def _run_all(job: Job, ratio: Any, folder: Path | None, tell: Progress) -> dict[
     prune = base.prune if base.prune.granularity == "n:m" else replace(base.prune, ratio=ratio)
     hard = None if tune is None else replace(tune, teacher=None, feature_weight=0.0, feature_layers=())
     soft = tune if tune is not None and tune.teacher is not None else None
-    plain = replace(base, targets=Targets())
+    plain = replace(base, prune=prune, targets=Targets())
     runs: list[tuple[str, str | None, Recipe]] = [
         ("none", "Q", replace(plain, prune=None, fine_tune=None)),
         ("P", "P+Q", replace(plain, prune=prune, fine_tune=hard)),
