@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from onnxino_converter.prune.elementwise import ELEMENTWISE
+from onnxino_converter.prune.elementwise import BROADCAST, ELEMENTWISE
 from onnxino_converter.prune.movement import MOVEMENT
 from onnxino_converter.prune.reductions import REDUCTIONS
 from onnxino_converter.prune.trace import Handler, Trace, refuse
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from onnx import NodeProto
 
 HANDLERS: dict[str, Handler] = {**WEIGHTED, **ELEMENTWISE, **MOVEMENT, **REDUCTIONS}
+JOINING = frozenset({*BROADCAST, "Concat"})  # whose operands all may have channels
 _ACROSS = {"LayerNormalization", "GroupNormalization", "RMSNormalization", "LRN", "MeanVarianceNormalization"}
 
 

@@ -64,7 +64,7 @@ class Trace:
         self.uses: list[Use] = []
         self.repairs: list[Repair] = []
         self._shared: dict[tuple[str, int], Vector] = {}
-        self._understood: set[tuple[int, int]] = set()
+        self._understood: set[tuple[int, int, int]] = set()  # node, input, axis
 
     def of(self, name: str) -> Channels | None:
         """The channels of a tensor; None where it has none that could go."""
@@ -91,7 +91,7 @@ class Trace:
     def use(self, node: NodeProto, index: int, axis: int, labels: Vector, kind: str) -> None:
         """An initializer read by a node shrinks along an axis with these labels: the same ones wherever it is read."""
         name = node.input[index]
-        self._understood.add((id(node), index))
+        self._understood.add((id(node), index, axis))
         before = self._shared.setdefault((name, axis), labels)
         if before is not labels:
             self.labels.unite(
@@ -122,17 +122,17 @@ class Trace:
         self._pin_shared()
 
     def _pin_shared(self) -> None:
-        """An initializer that shrinks must not be read by anything that does not shrink with it."""
-        labels: dict[str, list[Vector]] = {}
+        """An initializer that shrinks along an axis must not be read by anything that does not shrink with it there."""
+        labels: dict[str, list[tuple[int, Vector]]] = {}
         for use in self.uses:
-            labels.setdefault(use.initializer, []).append(use.labels)
+            labels.setdefault(use.initializer, []).append((use.axis, use.labels))
         for node in self.graph.nodes:
             for index, name in enumerate(node.input):
-                if name in labels and (id(node), index) not in self._understood:
-                    for vector in labels[name]:
+                for axis, vector in labels.get(name, []):
+                    if (id(node), index, axis) not in self._understood:
                         self.labels.pin(vector, f"{describe(node)} reads the initializer '{name}' as well")
         for name in self.graph.outputs:
-            for vector in labels.get(name, []):
+            for _, vector in labels.get(name, []):
                 self.labels.pin(vector, f"the initializer '{name}' is a graph output")
 
     def why(self, labels: Vector) -> str | None:
@@ -152,12 +152,15 @@ def layer_name(node: NodeProto) -> str:
 
 def trace(graph: FloatGraph, exclude: frozenset[str] = frozenset()) -> Trace:
     """Follow the channels of a graph (constants folded, shapes inferred). exclude: names of layers that must stay."""
-    from onnxino_converter.prune.handlers import HANDLERS, unknown
+    from onnxino_converter.prune.handlers import HANDLERS, JOINING, unknown
 
     result = Trace(graph)
     for node in graph.nodes:
         handler = HANDLERS.get(node.op_type, unknown) if node.domain in ("", "ai.onnx") else unknown
         handler(result, node)
+        if node.op_type not in JOINING:  # handlers of others follow the first operand alone
+            for name in node.input[1:]:
+                result.pin(name, f"{describe(node)} takes it as a parameter")
     for layer in result.layers:
         if layer.name in exclude:
             result.labels.pin(layer.labels, f"the layer '{layer.name}' is excluded")
