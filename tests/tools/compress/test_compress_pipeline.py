@@ -143,8 +143,9 @@ def test_a_schedule_ends_where_one_shot_does(
     ]
 
 
-def test_a_ratio_for_each_layer(network: onnx.ModelProto, data: Path) -> None:
-    result = run(network, data, {"prune": {"ratio": {"conv2": 0.5}, "schedule": "iterative", "steps": 2}})
+@pytest.mark.parametrize("layer", ["conv2", "conv2.w"])  # by its node, by its weights
+def test_a_ratio_for_each_layer(network: onnx.ModelProto, data: Path, layer: str) -> None:
+    result = run(network, data, {"prune": {"ratio": {layer: 0.5}, "schedule": "iterative", "steps": 2}})
     assert {c.name: c.after for c in result.changes} == {"conv1": 8, "conv2": 6}
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from onnx import ModelProto
 
     from onnxino_converter import Converted
-    from onnxino_converter.prune import LayerChange, Skipped
+    from onnxino_converter.prune import Group, LayerChange, Skipped
     from onnxino_tools.compress.job import Job
 
 Masks = Mapping[str, NDArray[np.bool_]]
@@ -70,16 +70,25 @@ def _left(job: Job, model: ModelProto, options: PruneOptions, ratio: Ratio) -> R
     """The ratio of the channels that are left, by which as many stay as `ratio` leaves of the original's."""
     from onnxino_converter.prune import groups
 
-    before = {group.name: group.channels for group in groups(job.model)}
-    now = {group.name: group.channels for group in groups(model)}
-    if before == now:
+    before, now = ({group.name: group for group in groups(network)} for network in (job.model, model))
+    if options.scope == "global" and not isinstance(ratio, Mapping):
+        left, whole = (sum(group.channels for group in found.values()) for found in (now, before))
+        return _share(ratio, left / whole) if left != whole else ratio
+    given = {name: (_given(ratio, group), group.channels) for name, group in before.items()}
+    return {name: _rest(*given[name], group.channels) for name, group in now.items() if name in given}
+
+
+def _given(ratio: Ratio, group: Group) -> float:
+    """The ratio of a group, which a recipe may name by itself, by one of its layers or by their weights."""
+    if not isinstance(ratio, Mapping):
         return ratio
-    if isinstance(ratio, Mapping):
-        return {name: _share(value, now.get(name, 1) / before.get(name, 1)) for name, value in ratio.items()}
-    if options.scope == "global":
-        return _share(ratio, sum(now.values()) / sum(before.values()))
-    wanted = {name: count - round(ratio * count) for name, count in before.items()}
-    return {name: max(0.0, 1 - max(wanted.get(name, 1), 1) / count) for name, count in now.items()}
+    weights = (member.initializer for member in group.members if member.kind == "weights")
+    return next((ratio[name] for name in (group.name, *group.layers, *weights) if name in ratio), 0.0)
+
+
+def _rest(ratio: float, before: int, now: int) -> float:
+    """The share of `now` channels that goes, so that as many stay as `ratio` leaves of `before`."""
+    return max(0.0, 1 - max(before - round(ratio * before), 1) / now)
 
 
 def _share(ratio: float, left: float) -> float:
