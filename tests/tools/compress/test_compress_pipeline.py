@@ -272,3 +272,14 @@ def test_without_the_extra(network: onnx.ModelProto, data: Path, monkeypatch: py
     with pytest.raises(MissingExtraError, match="Pruning by Taylor scores needs the extra 'train'"):
         run(network, data, {"prune": {"ratio": 0.5, "criterion": "taylor"}})
     assert run(network, data, HALF).stages  # NumPy alone
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name in ("torch", "unicorn") else real(name))
+    with pytest.raises(MissingExtraError, match="A target in milliseconds needs the extra 'emulator'"):
+        compress(network, data, {"targets": {"ms": 5}})
+
+    class Module:
+        """What a torch module is known by."""
+
+        state_dict = parameters = None
+
+    with pytest.raises(MissingExtraError, match="Compressing a torch module needs the extra 'train'"):
+        run(Module(), data)

@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
+from onnx import TensorProto, helper
 
 from onnxino.errors import InputError
+from onnxino_tools.compress import compress
 from onnxino_tools.compress.options import DataOptions
 from onnxino_tools.compress.samples import Samples, load_samples
 from onnxino_tools.data.dataset import Dataset
@@ -114,3 +116,20 @@ def test_calibration_takes_training_images_alone(network: onnx.ModelProto, data:
     assert array.shape == (20, 1, 8, 8)
     known = {image.tobytes() for image in samples.feed(samples.train.images)}
     assert all(image.tobytes() in known for image in array)
+
+
+def _ending(nodes: list[onnx.NodeProto], inputs: list[str], shape: list[int]) -> onnx.ModelProto:
+    ports = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, 1, 8, 8]) for name in inputs]
+    output = helper.make_tensor_value_info("y", TensorProto.FLOAT, shape)
+    graph = helper.make_graph(nodes, "odd", ports, [output])
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+
+
+def test_models_whose_accuracy_means_nothing(tmp_path: Path) -> None:
+    data = nets.save(tmp_path / "plain.npz", classes=None)
+    two = _ending([helper.make_node("Add", ["a", "b"], ["y"])], ["a", "b"], [1, 1, 8, 8])
+    with pytest.raises(InputError, match=r"the model has 2 inputs \(a, b\)"):
+        compress(two, data, latency=False)
+    image = _ending([helper.make_node("Sigmoid", ["a"], ["y"])], ["a"], [1, 1, 8, 8])
+    with pytest.raises(InputError, match="the accuracy cannot be measured: no accuracy: its output 'y'"):
+        compress(image, data, latency=False)

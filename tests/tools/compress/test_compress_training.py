@@ -118,6 +118,8 @@ def test_torch_modules(data: Path) -> None:
     module = torch.nn.Sequential(
         torch.nn.Conv2d(1, 8, 3, stride=2), torch.nn.ReLU(), torch.nn.Flatten(), torch.nn.Linear(72, 3)
     )
+    with pytest.raises(InputError, match="does not tell the size that a torch module takes"):
+        run(module, data.parent, {})
     result = run(module, data, {"fine_tune": TUNE})
     assert result.name == "sequential"
     assert result.stages[-1].row.accuracy > 0.8
