@@ -1,7 +1,6 @@
-"""Convolutions and dense layers at odd numbers: C on the host, with sanitizers, and on the emulated board give NumPy's
-bytes.
+"""Convolutions, dense layers and sums at odd numbers: C on the host, with sanitizers, and on the board equals NumPy.
 
-The board's kernels are assembly where the host's are C.
+The board is the emulated one; its kernels are assembly where the host's are C.
 """
 
 from __future__ import annotations
@@ -117,6 +116,30 @@ def compare(names: list[str], image: bytes, samples: int, strict: bool) -> None:
 @pytest.mark.parametrize("names", BATCHES, ids=[names[0] for names in BATCHES])
 def test_the_board_equals_numpy(names: list[str], image: bytes) -> None:
     compare(names, image, samples=2, strict=False)
+
+
+SUMS = [(0.71, 0.45, -31.2, 0), (0.71, 0.45, 20.0, 128), (0.5, 0.5, 0.5, 0), (1e-38, 9e29, 0.5, 128),
+        (3e38, 3e38, 0.5, 0), (3e38, 1e-45, 0.5, 128), (9e29, 9e29, -9e29, 0), (0.1, 0.2, 3e38, 128)]  # fmt: skip
+
+
+@pytest.mark.parametrize("count", [1, 3, 4, 19, 256])
+def test_sums_on_the_board_equal_numpy(count: int, image: bytes) -> None:
+    """Four at a time where nothing is infinite; ties, infinities and NaN (infinity less infinity) as NumPy has them."""
+    from onnxino_tools.emulator import EmulatorTransport, Machine
+    from onnxino_tools.link import DeviceLink
+
+    tensors = [em.tensor(f"t{i}", [1, count]) for i in range(2 + len(SUMS))]
+    operators = [
+        em.operator(s.Add(scale_a=a, scale_b=b, constant=c, domain_offset=d), [0, 1], 2 + i)
+        for i, (a, b, c, d) in enumerate(SUMS)
+    ]
+    data = encode(em.model(tensors, operators, [0, 1], range(2, len(tensors))))
+    arrays = [np.random.default_rng(i).integers(-128, 128, (1, 1, count), np.int8) for i in range(2)]
+    with np.errstate(all="ignore"):
+        expected = open_backend("numpy", load_model(data), data).run(arrays)
+    link = DeviceLink(EmulatorTransport(Machine(image, data, count="off")))
+    found = link.infer([x.tobytes() for x in arrays], [count] * len(SUMS)).output
+    assert found == b"".join(y.tobytes() for y in expected)
 
 
 def test_nothing_is_misaligned_that_must_not_be(image: bytes) -> None:

@@ -25,4 +25,11 @@ void onx_conv_pixel(const onx_conv *c, const int8_t *image, void *y, int32_t oy,
 /* A whole image by tiles; 0, with nothing done, where tiles do not serve this operator. y: the output image. */
 int onx_conv_tiled(const onx_conv *c, const int8_t *image, void *y);
 
+/* The window whose first tap is pixel (iy, ix) of an image (or of a group's channels), taps outside as zero points, as
+ * a column: `filter` bytes, rounded up to a multiple of 4. Windows are of 4 values or more. */
+void onx_conv_column(const onx_conv *c, const int8_t *image, int8_t *column, int32_t iy, int32_t ix);
+
+/* The same for a window inside of the image, whose first value is at x. */
+void onx_conv_whole_column(const onx_conv *c, const int8_t *x, int8_t *column);
+
 #endif

@@ -1,14 +1,17 @@
 /* Convolution by tiles of two filters and two positions.
  *
- * Positions whose windows lie inside of the image are streamed where a pair of filters fits into the buffer: filters
- * outside, positions inside, so that weights are widened once. The others, and all where filters are larger, are taken
- * by twos, positions outside, filters inside; where a window is not made of whole words or reaches over the border, its
- * values are gathered in the buffer first, with the zero point where there is no image. */
+ * Positions whose windows lie inside of the image are streamed where a pair of
+ * filters fits into the buffer: filters outside, positions inside, so that
+ * weights are widened once. The others, and all where filters are larger, are
+ * taken by twos, positions outside, filters inside; where a window is not made
+ * of whole words or reaches over the border, its values are gathered in the
+ * buffer first, with the zero point where there is no image. */
 #include "conv.h"
 #include "conv_tile.h"
 #include "dot.h"
 
-/* On the stack. Two columns of 3 x 3 windows of 64 channels; two widened filters of 288 weights. */
+/* On the stack. Two columns of 3 x 3 windows of 64 channels; two widened
+ * filters of 288 weights. */
 enum { ONX_BUFFER = 1152, ONX_COLUMN = ONX_BUFFER / 2, ONX_LEAST_STREAM = 16, ONX_LEAST_RUN = 16 };
 
 /* A rectangle of output positions. */
@@ -54,7 +57,8 @@ static int8_t *onx_result(const onx_group *g, int32_t oy, int32_t ox)
 
 /* --- streams: filters outside, positions inside --- */
 
-/* `count` positions of a row. Of an odd number, the last two are a pair even if that computes one again. */
+/* `count` positions of a row. Of an odd number, the last two are a pair even if
+ * that computes one again. */
 static ONX_APART void onx_stream_positions(onx_stream *s, const int8_t *x, int8_t *y, size_t count)
 {
     size_t x_next = s->x_next, y_next = s->y_next;
@@ -77,6 +81,14 @@ static ONX_APART void onx_stream_positions(onx_stream *s, const int8_t *x, int8_
     }
 }
 
+/* Whether the rows of an area follow each other without a gap in both images,
+ * and the window is of one row. */
+static int onx_is_one_row(const onx_conv *c, onx_area area)
+{
+    int32_t width = area.columns.end - area.columns.first;
+    return width == c->width && width == c->out_width && c->h.stride == 1 && c->h.kernel == 1;
+}
+
 static ONX_APART void onx_stream_area(const onx_group *g, onx_area area)
 {
     const onx_conv *c = g->c;
@@ -92,8 +104,8 @@ static ONX_APART void onx_stream_area(const onx_group *g, onx_area area)
         .zero_point = t->zero_point,
         .y_next = c->outputs,
     };
-    if (width == (size_t)c->width && width == (size_t)c->out_width && c->h.stride == 1 && t->runs == 1u) {
-        width *= rows; /* row follows row in both images */
+    if (onx_is_one_row(c, area)) {
+        width *= rows;
         rows = 1u;
     }
     for (size_t m = 0; m < c->group_outputs; m += 2u) {
@@ -140,61 +152,8 @@ static ONX_APART void onx_finish_pair(onx_group *g)
     }
 }
 
-/* Copies `count` runs of n bytes. Runs are short: no call for each, and words that overlap at the end. */
-static ONX_APART void onx_copy_runs(int8_t *to, size_t to_step, const int8_t *from, size_t from_step, size_t n,
-                                    size_t count)
-{
-    ONX_ROLLED
-    for (; count > 0u; count--, to += to_step, from += from_step) {
-        if (n < 4u) {
-            ONX_ROLLED
-            for (size_t i = 0; i < n; i++)
-                to[i] = from[i];
-        } else {
-            ONX_ROLLED
-            for (size_t i = 0; i < n - 4u; i += 4u)
-                onx_copy_word(to + i, from + i);
-            onx_copy_word(to + n - 4, from + n - 4);
-        }
-    }
-}
-
-/* Brings what is left behind a column's whole words into the form that onx_tiles wants. */
-static inline void onx_end_column(const onx_conv *c, int8_t *column)
-{
-    size_t tail = c->filter % 4u;
-    if (tail != 0u) {
-        uint32_t last = onx_load_word(column + c->filter - 4) & 0xFFFFFFFFu << (32u - 8u * tail);
-        ONX_COPY(column + c->filter - tail, &last, sizeof last);
-    }
-}
-
-/* The window whose first tap is the image's pixel (iy, ix), taps outside as zero points. */
-static ONX_APART void onx_gather(const onx_group *g, int8_t *column, int32_t iy, int32_t ix)
-{
-    const onx_conv *c = g->c;
-    onx_taps rows = onx_taps_inside(iy, c->h.dilation, c->h.kernel, c->height);
-    onx_taps columns = onx_taps_inside(ix, c->w.dilation, c->w.kernel, c->width);
-    size_t taps = (size_t)(columns.end - columns.first), count = c->group_channels, filter = c->filter;
-    size_t row = (size_t)c->w.kernel * count, x_row = (size_t)c->h.dilation * (size_t)c->width * c->channels;
-    size_t inside = taps > 0u ? (size_t)(rows.end - rows.first) : 0u; /* rows */
-    uint32_t padding = (uint8_t)c->padding * 0x01010101u;
-    if (inside * taps * count != filter)
-        for (size_t i = 0; i < filter; i += 4u) /* a column may be written up to a whole word */
-            ONX_COPY(column + i, &padding, sizeof padding);
-    if (inside > 0u) {
-        const int8_t *x = onx_pixel(g, iy + rows.first * c->h.dilation, ix + columns.first * c->w.dilation);
-        int8_t *to = column + (size_t)rows.first * row + (size_t)columns.first * count;
-        if (c->is_contiguous)
-            onx_copy_runs(to, row, x, x_row, taps * count, inside);
-        else
-            for (; inside > 0u; inside--, to += row, x += x_row)
-                onx_copy_runs(to, count, x, (size_t)c->w.dilation * c->channels, count, taps);
-    }
-    onx_end_column(c, column);
-}
-
-/* Another position waits: its values at x (a column, if x_skip is 0), its results at y. */
+/* Another position waits: its values at x (a column, if x_skip is 0), its
+ * results at y. */
 static inline void onx_add_position(onx_group *g, const int8_t *x, size_t x_skip, int8_t *y)
 {
     size_t i = g->waiting++;
@@ -205,38 +164,34 @@ static inline void onx_add_position(onx_group *g, const int8_t *x, size_t x_skip
         onx_finish_pair(g);
 }
 
-/* Output columns first to end - 1 of row oy, whose windows lie inside of the image. */
+/* Output columns first to end - 1 of row oy, whose windows lie inside of the
+ * image. */
 static ONX_APART void onx_add_inside(onx_group *g, int32_t oy, int32_t first, int32_t end)
 {
     const onx_conv *c = g->c;
     int32_t iy = oy * c->h.stride - c->h.before, ix = first * c->w.stride - c->w.before;
-    size_t x_row = (size_t)c->h.dilation * (size_t)c->width * c->channels,
-           row = (size_t)c->w.kernel * c->group_channels;
+    size_t x_row = (size_t)c->h.dilation * (size_t)c->width * c->channels;
     const int8_t *x = onx_pixel(g, iy, ix);
     int8_t *y = onx_result(g, oy, first);
-    for (; first < end; first++, x += (size_t)c->w.stride * c->channels, ix += c->w.stride, y += c->outputs) {
+    for (; first < end; first++, x += (size_t)c->w.stride * c->channels, y += c->outputs) {
         int8_t *column = g->buffer + g->waiting * ONX_COLUMN;
         if (g->is_direct) {
             onx_add_position(g, x, x_row - g->tiles.run, y);
             continue;
         }
-        if (c->is_contiguous) {
-            onx_copy_runs(column, row, x, x_row, row, (size_t)c->h.kernel);
-            onx_end_column(c, column);
-        } else {
-            onx_gather(g, column, iy, ix);
-        }
+        onx_conv_whole_column(c, x, column);
         onx_add_position(g, column, 0u, y);
     }
 }
 
-/* Output columns first to end - 1 of row oy, whose windows may reach over the border. */
+/* Output columns first to end - 1 of row oy, whose windows may reach over the
+ * border. */
 static ONX_APART void onx_add_border(onx_group *g, int32_t oy, int32_t first, int32_t end)
 {
     const onx_conv *c = g->c;
     for (; first < end && g->has_columns; first++) {
         int8_t *column = g->buffer + g->waiting * ONX_COLUMN;
-        onx_gather(g, column, oy * c->h.stride - c->h.before, first * c->w.stride - c->w.before);
+        onx_conv_column(c, g->image, column, oy * c->h.stride - c->h.before, first * c->w.stride - c->w.before);
         onx_add_position(g, column, 0u, onx_result(g, oy, first));
     }
 }
@@ -244,26 +199,30 @@ static ONX_APART void onx_add_border(onx_group *g, int32_t oy, int32_t first, in
 static void onx_conv_group(onx_group *g, onx_area inside)
 {
     const onx_conv *c = g->c;
-    int32_t first = inside.columns.first, end = inside.columns.end;
+    int32_t first = inside.columns.first, end = inside.columns.end, streamed = first;
     size_t count = (size_t)(inside.rows.end - inside.rows.first) * (size_t)(end - first);
-    int is_streamed = g->is_direct && 4u * c->filter <= ONX_BUFFER && count >= ONX_LEAST_STREAM;
-    if (is_streamed)
-        onx_stream_area(g, inside);
+    if (g->is_direct && 4u * c->filter <= ONX_BUFFER && count >= ONX_LEAST_STREAM) {
+        streamed = end; /* of rows with an odd number, one is left for the pairs below */
+        if ((end - first) % 2 != 0 && end - first > 1 && !onx_is_one_row(c, inside))
+            streamed--;
+        onx_area area = { inside.rows, { first, streamed } };
+        onx_stream_area(g, area);
+    }
     for (int32_t oy = 0; oy < c->out_height; oy++) {
         if (oy < inside.rows.first || oy >= inside.rows.end) {
             onx_add_border(g, oy, 0, c->out_width);
             continue;
         }
         onx_add_border(g, oy, 0, first);
-        if (!is_streamed)
-            onx_add_inside(g, oy, first, end);
+        onx_add_inside(g, oy, streamed, end);
         onx_add_border(g, oy, end, c->out_width);
     }
     if (g->waiting > 0u)
         onx_finish_pair(g);
 }
 
-/* Positions whose windows reach over the border, where filters are larger than columns. */
+/* Positions whose windows reach over the border, where filters are larger than
+ * columns. */
 static void onx_conv_borders(const onx_conv *c, const int8_t *image, int8_t *y, onx_area inside)
 {
     for (int32_t oy = 0; oy < c->out_height; oy++) {
@@ -286,10 +245,11 @@ int onx_conv_tiled(const onx_conv *c, const int8_t *image, void *y)
         return 0;
     for (size_t first = 0; first < c->outputs; first += c->group_outputs) {
         onx_group g = {
-            .c = c,
-            .image = image + first / c->group_outputs * c->group_channels,
-            .y = (int8_t *)y + first,
-            .tiles = {
+        .c = c,
+        .image = image + first / c->group_outputs * c->group_channels,
+        .y = (int8_t *)y + first,
+        .tiles =
+            {
                 .run = is_direct ? row : c->filter / 4u * 4u,
                 .runs = is_direct ? (size_t)c->h.kernel : 1u,
                 .depth = c->filter,
@@ -299,10 +259,10 @@ int onx_conv_tiled(const onx_conv *c, const int8_t *image, void *y)
                 .scale_step = step,
                 .zero_point = c->requantizer.zero_point,
             },
-            .is_direct = is_direct,
-            .has_columns = fits,
-            .buffer = buffer,
-        };
+        .is_direct = is_direct,
+        .has_columns = fits,
+        .buffer = buffer,
+    };
         onx_conv_group(&g, inside);
     }
     onx_limit(&c->requantizer, y, (size_t)c->out_height * (size_t)c->out_width * c->outputs);
