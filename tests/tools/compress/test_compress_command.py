@@ -222,6 +222,10 @@ def test_compare_without_a_teacher(onnxino: Command, model: Path, data: Path, tm
     assert found["P+Q"]["macs"] == found["P"]["macs"] <= 9000 < found["Q"]["macs"]
     code, text, err = onnxino("compress", model, "--data", data, "--compare", "--prune", "2:4", QUICK, "--json")
     assert code == 0, err
+    code, _, err = onnxino("compress", model, "--data", data, "--compare", "--target-macs", 10, "-o", tmp_path / "none")
+    assert code == 1
+    assert "the target cannot be met" in err
+    assert not (tmp_path / "none").exists()
     code, _, err = onnxino("compress", model, "--data", data, "--compare")
     assert code == 1
     assert "a comparison prunes and quantizes" in err

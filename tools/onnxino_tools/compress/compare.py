@@ -13,7 +13,7 @@ from onnxino.errors import InputError
 from onnxino_tools import ui
 from onnxino_tools.compress.events import Event, Progress, silent
 from onnxino_tools.compress.job import Job, make_job
-from onnxino_tools.compress.journal import FOLDER, Journal
+from onnxino_tools.compress.journal import FOLDER, Journal, tidied
 from onnxino_tools.compress.options import QuantizeOptions, Recipe, Targets
 from onnxino_tools.compress.pipeline import Run, mark
 from onnxino_tools.compress.ratios import choose_ratio
@@ -109,8 +109,9 @@ def compare(
     job = make_job(model, data, wanted, latency=latency)
     folder = None if output is None else Path(output)
     tell = progress or silent
-    ratio = _ratio(job, folder, tell)
-    rows = _run_all(job, ratio, folder, tell)
+    with tidied(folder):
+        ratio = _ratio(job, folder, tell)
+        rows = _run_all(job, ratio, folder, tell)
     techniques = [Technique(label, rows.get(label), None if label in rows else _reason(wanted)) for label in LABELS]
     result = Comparison(techniques, wanted, ratio)
     if folder is not None:

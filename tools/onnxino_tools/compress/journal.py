@@ -5,13 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
+from onnxino.errors import OnnxinoError
 from onnxino_tools.files import write_whole
 
 if TYPE_CHECKING:
@@ -86,6 +88,20 @@ class Journal:
         """Removes everything: the run is over."""
         if self.folder is not None:
             shutil.rmtree(self.folder, ignore_errors=True)
+
+
+@contextmanager
+def tidied(folder: Path | None) -> Generator[None]:
+    """What a run leaves in its folder when it ends by an error of the user's is removed; when it is interrupted, it
+    stays."""
+    try:
+        yield
+    except OnnxinoError:
+        if folder is not None:
+            shutil.rmtree(folder / FOLDER, ignore_errors=True)
+            with suppress(OSError):  # other files are in it
+                folder.rmdir()
+        raise
 
 
 def _write(path: Path, content: bytes) -> None:

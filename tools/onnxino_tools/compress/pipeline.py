@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from onnxino.errors import OnnxinoError
 from onnxino_tools.compress import stages as work
 from onnxino_tools.compress.events import Event, Progress, silent
 from onnxino_tools.compress.job import Job, make_job
-from onnxino_tools.compress.journal import Journal, fingerprint
+from onnxino_tools.compress.journal import Journal, fingerprint, tidied
 from onnxino_tools.compress.measuring import final_report, measured, row_of
 from onnxino_tools.compress.options import Recipe
 from onnxino_tools.compress.ratios import choose_ratio, settled
@@ -22,8 +20,6 @@ from onnxino_tools.compress.result import CompressResult, StageResult, file_name
 from onnxino_tools.compress.targets import missed, misses
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
-
     from onnx import ModelProto
 
     from onnxino_converter import Converted
@@ -60,12 +56,14 @@ def compress(
     folder = None if output is None else Path(output)
     if folder is not None:
         _check_output(folder, job, model, data, html)
-    with _journal(folder, job) as journal:
+    with tidied(folder):
+        journal = Journal(folder, mark(job))
         result = Run(job, journal, progress or silent).run()
         if folder is not None:
             from onnxino_tools.files import write_all
 
             write_all(folder, result.files(folder, html=html))
+        journal.close()
     return result
 
 
@@ -80,22 +78,6 @@ def _check_output(folder: Path, job: Job, model: Any, data: Any, html: str | Pat
     names = file_names(job.name, job.recipe, html)
     check_apart([folder / file for file in names], read)
     check_writable(folder / names[0])
-
-
-@contextmanager
-def _journal(folder: Path | None, job: Job) -> Generator[Journal]:
-    """The journal of this run; what is left when it ends by an error of the user's is removed, when it is interrupted
-    it stays."""
-    journal = Journal(folder, mark(job))
-    try:
-        yield journal
-    except OnnxinoError:
-        journal.close()
-        if folder is not None:
-            with suppress(OSError):
-                folder.rmdir()
-        raise
-    journal.close()
 
 
 def mark(job: Job) -> str:
