@@ -41,7 +41,8 @@ def test_the_table_and_the_files(onnxino: Command, model: Path, data: Path, tmp_
     assert [line.split()[0] for line in (original, pruned, quantized)] == ["original", "pruned", "quantized"]
     assert any(line.startswith("  not pruned: fc: ") for line in rest)
     assert any("times fewer bytes of weights" in line for line in rest)
-    assert "wrote stripes.onnx, stripes_int8.onnx, stripes.oxm, report.json, recipe.toml" in text
+    files = "stripes.onnx, stripes_int8.onnx, stripes.oxm, report.json, recipe.toml"
+    assert f"wrote {files} to {out}, and the report to {page}" in text
     assert page.is_file()
     assert "pruned: " in err
     oxm = (out / "stripes.oxm").stat().st_size

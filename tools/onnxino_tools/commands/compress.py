@@ -80,7 +80,8 @@ def _compress(args: Namespace, recipe: Recipe) -> int:
         ui.out(line)
     from onnxino_tools.compress.result import file_names
 
-    ui.out(f"  wrote {', '.join(file_names(result.name, recipe, args.html))} to {args.output}")
+    page = "" if args.html is None else f", and the report to {args.html}"
+    ui.out(f"  wrote {', '.join(file_names(result.name, recipe, None))} to {args.output}{page}")
     return 0
 
 
