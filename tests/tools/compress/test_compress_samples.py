@@ -76,6 +76,7 @@ def test_a_data_set_in_memory(network: onnx.ModelProto) -> None:
         ({}, {"train": "fit"}, "has no split 'fit'", "it has:"),
         ({}, {"validation": "train"}, "cannot both train and choose", "--validation 0.15"),
         ({}, {"evaluate": "train"}, "cannot be about 'train', the images that train", "--evaluate-split val"),
+        ({}, {"evaluate": "train", "validation": 0.2}, "cannot be about 'train', the images that train", ""),
         ({}, {"evaluate": "final"}, "has no split 'final'", "it has:"),
         ({"labels": None, "classes": None}, {}, "has no labels", "array 'labels'"),
         ({"labels": np.full(165, 3), "classes": None}, {}, "labels 3 to 3, the model has 3 outputs", "trained on"),

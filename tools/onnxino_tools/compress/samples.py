@@ -155,6 +155,8 @@ def _train_and_validation(
 ) -> tuple[Dataset | None, Dataset]:
     """The images that train, and those that choose: never the same ones."""
     splits = source.splits()
+    if options.evaluate == options.train:
+        raise InputError(f"the report cannot be about '{options.train}', the images that train", "--evaluate-split val")
     if isinstance(options.validation, float | int):
         pool = source.split(options.train if splits else None)
         return _held_out(pool, float(options.validation), seed)
@@ -162,8 +164,6 @@ def _train_and_validation(
         raise InputError(f"'{source.name}' is not split into images that train and images that choose", _SHARE)
     if options.validation == options.train:
         raise InputError(f"the split '{options.train}' cannot both train and choose", _SHARE)
-    if options.evaluate == options.train:
-        raise InputError(f"the report cannot be about '{options.train}', the images that train", "--evaluate-split val")
     try:
         validation = source.split(options.validation)
     except InputError as error:
