@@ -163,7 +163,7 @@ def recipe_values(args: Namespace) -> tuple[dict[str, Any], Path | None]:
         place: Any = values.setdefault(section, {}) if section else values
         if isinstance(place, dict):  # else the recipe's reader says what is wrong
             place[key] = value
-    if args.teacher is not None:
+    if args.teacher is not None and isinstance(values["fine_tune"], dict):
         values["fine_tune"]["teacher"] = str(Path(args.teacher).absolute())
     for section, option in (("prune", "--prune RATIO, a target"), ("fine_tune", "--fine-tune EPOCHS")):
         only = [name for name in given if _KEYS[name][0] == section]
@@ -179,6 +179,8 @@ def _set_prune(args: Namespace, values: dict[str, Any], given: dict[str, Any]) -
     if args.prune is None:
         return
     section = values.setdefault("prune", {})
+    if not isinstance(section, dict):
+        return  # the recipe's reader says what is wrong
     if isinstance(args.prune, str) and ":" in args.prune:
         section.pop("ratio", None)
         section["nm"] = args.prune

@@ -78,6 +78,9 @@ def test_forms_of_a_recipe(tmp_path: Path) -> None:
         assert recipe_from(source) == expected
     assert recipe_from({"prune": PruneOptions(ratio=0.5)}) == expected
     assert recipe_from({}) == Recipe()
+    for wrong in ([], 5):
+        with pytest.raises(InputError, match="expected a Recipe, its sections as a mapping, or the path of a file"):
+            recipe_from(wrong)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -121,6 +124,10 @@ def test_forms_of_a_recipe(tmp_path: Path) -> None:
         ({"data": {"validation": 0.95}}, "data.validation is 0.95; expected a number of 0.01 to 0.9", ""),
         ({"data": {"mean": [0.5]}}, "data.mean and data.std need data.scale", "scale = 1"),
         ({"data": {"scale": 1, "std": [0]}}, "data.std is 0", ""),
+        ({"data": {"scale": 1, "mean": 0.5}}, "data.mean is 0.5; expected a list of numbers", "mean = [0.5]"),
+        ({"data": {"scale": 1, "std": 10**400}}, "expected a list of numbers", "std = [0.5]"),
+        ({"targets": {"ms": 10**400}}, "targets.ms is 1000", ""),
+        ({"fine_tune": {"epochs": 10**400}}, "fine_tune: epochs is 1000", ""),
         ({"data": {"layout": "CHW"}}, "data.layout is 'CHW'", "did you mean NCHW?"),
         ({"data": {"resize": "zoom"}}, "data.resize is 'zoom'", ""),
     ],

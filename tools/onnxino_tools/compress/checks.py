@@ -9,10 +9,12 @@ from typing import Any
 
 from onnxino.errors import InputError
 
+HUGE = 1e300  # a greater integer is none that float() takes; NaN is not within it either
+
 
 def number(where: str, value: object, low: float, high: float = math.inf, *, below: bool = False) -> None:
     """A finite int or float, low <= value <= high (value < high with `below`)."""
-    ok = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    ok = isinstance(value, (int, float)) and not isinstance(value, bool) and -HUGE <= value <= HUGE
     if not ok or not low <= float(value) <= high or (below and float(value) >= high):  # type: ignore[arg-type]
         raise InputError(f"{where} is {shown(value)}; expected {_range('a number', low, high, below)}")
 

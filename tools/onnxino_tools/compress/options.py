@@ -47,7 +47,11 @@ class DataOptions:
         if self.scale is not None:
             checks.number("data.scale", self.scale, 1e-12)
         for name, values, low in (("mean", self.mean, -1e12), ("std", self.std, 1e-12)):
-            for value in [] if values is None else values:
+            if values is not None and not isinstance(values, list | tuple):  # pyright: ignore[reportUnnecessaryIsInstance]
+                raise InputError(
+                    f"data.{name} is {checks.shown(values)}; expected a list of numbers", f"{name} = [0.5]"
+                )
+            for value in values or []:
                 checks.number(f"data.{name}", value, low)
         if self.scale is None and (self.mean or self.std):
             raise InputError("data.mean and data.std need data.scale", "scale = 1 for pixels of 0..255")

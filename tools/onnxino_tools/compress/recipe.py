@@ -27,7 +27,11 @@ def recipe_from(source: Recipe | Mapping[str, Any] | str | Path) -> Recipe:
     """A recipe from any of its forms. Raises InputError for a file that is none, and for what it says wrongly."""
     if isinstance(source, Recipe):
         return source
-    return from_mapping(source) if isinstance(source, Mapping) else read_recipe(source)
+    if isinstance(source, Mapping):
+        return from_mapping(source)
+    if not isinstance(source, str | Path):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise InputError(f"the recipe is {source!r}; expected a Recipe, its sections as a mapping, or the path of a file")
+    return read_recipe(source)
 
 
 def read_recipe(path: str | Path) -> Recipe:

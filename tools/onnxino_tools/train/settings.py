@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from difflib import get_close_matches
-from math import isfinite
 from typing import Any
 
 from onnxino.errors import InputError
@@ -64,7 +63,7 @@ class Training:
         for name, (kind, fits, expected) in _RULES.items():
             value = getattr(self, name)
             # bool is an int to Python, but epochs = true is a slip.
-            if isinstance(value, bool) or not isinstance(value, kind) or not isfinite(value) or not fits(value):
+            if isinstance(value, bool) or not isinstance(value, kind) or not abs(value) <= _HUGE or not fits(value):
                 raise InputError(f"{name} is {value!r}; expected {expected}", f"for example {name} = {_sane(name)!r}")
         for name, allowed in (("optimizer", OPTIMIZERS), ("schedule", SCHEDULES), ("layout", LAYOUTS)):
             _check_name(name, getattr(self, name), allowed)
@@ -85,6 +84,7 @@ class Training:
 
 _Rule = tuple["type[int] | tuple[type[int], type[float]]", Callable[[Any], bool], str]
 _REAL = (int, float)
+_HUGE = 1e300  # a greater integer is none that float() takes; NaN is not within it either
 
 
 def _above(kind: Any, least: float) -> _Rule:
