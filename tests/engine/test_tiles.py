@@ -142,6 +142,22 @@ def test_sums_on_the_board_equal_numpy(count: int, image: bytes) -> None:
     assert found == b"".join(y.tobytes() for y in expected)
 
 
+@pytest.mark.parametrize("shape", [(1, 1, 1, 8), (2, 7, 7, 19), (1, 16, 16, 8), (1, 33, 31, 9)])
+def test_means_on_the_board_equal_numpy(shape: tuple[int, ...], image: bytes) -> None:
+    """Sums of pairs are taken over before they leave 16 bits, for the least and greatest values too."""
+    from onnxino_tools.emulator import EmulatorTransport, Machine
+    from onnxino_tools.link import DeviceLink
+
+    n, height, width, channels = shape
+    kernel = s.Mean2D(input_zero_point=-3, requantization=em.requantization(0.9 / (height * width), 7))
+    data = encode(em.single(kernel, [list(shape)], [n, 1, 1, channels]))
+    inputs = inputs_of(shape)
+    expected = open_backend("numpy", load_model(data), data).run([inputs])[0]
+    link = DeviceLink(EmulatorTransport(Machine(image, data, count="off")))
+    for x, y in zip(inputs, expected, strict=True):
+        assert link.infer(x.tobytes(), [y.nbytes]).output == y.tobytes()
+
+
 def test_nothing_is_misaligned_that_must_not_be(image: bytes) -> None:
     """The emulator's strict mode faults where the chip would."""
     compare(STRICT, image, samples=1, strict=True)

@@ -5,8 +5,8 @@
 
 /* Copies `count` runs of n bytes. Runs are short: no call for each, and words
  * that overlap at the end. */
-static ONX_APART void onx_copy_runs(int8_t *to, size_t to_step, const int8_t *from, size_t from_step, size_t n,
-                                    size_t count)
+static inline void onx_copy_runs(int8_t *to, size_t to_step, const int8_t *from, size_t from_step, size_t n,
+                                 size_t count)
 {
     ONX_ROLLED
     for (; count > 0u; count--, to += to_step, from += from_step) {
@@ -39,11 +39,13 @@ static inline void onx_copy_taps(const onx_conv *c, int8_t *to, const int8_t *x,
 {
     size_t count = c->group_channels, row = (size_t)c->w.kernel * count;
     size_t x_row = (size_t)c->h.dilation * (size_t)c->width * c->channels;
-    if (c->is_contiguous)
+    if (c->is_contiguous) {
         onx_copy_runs(to, row, x, x_row, taps * count, rows);
-    else
+    } else {
+        ONX_ROLLED
         for (; rows > 0u; rows--, to += row, x += x_row)
             onx_copy_runs(to, count, x, (size_t)c->w.dilation * c->channels, count, taps);
+    }
 }
 
 void onx_conv_column(const onx_conv *c, const int8_t *image, int8_t *column, int32_t iy, int32_t ix)

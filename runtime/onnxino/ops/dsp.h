@@ -45,6 +45,22 @@ static inline uint32_t onx_widen_odd(uint32_t word)
     return pair;
 }
 
+/* Both halves of acc plus the even bytes of a word. */
+static inline uint32_t onx_add_widened(uint32_t acc, uint32_t word)
+{
+    uint32_t sum;
+    __asm__("sxtab16 %0, %1, %2" : "=r"(sum) : "r"(acc), "r"(word));
+    return sum;
+}
+
+/* Both halves of acc plus the odd bytes. */
+static inline uint32_t onx_add_widened_odd(uint32_t acc, uint32_t word)
+{
+    uint32_t sum;
+    __asm__("sxtab16 %0, %1, %2, ror #8" : "=r"(sum) : "r"(acc), "r"(word));
+    return sum;
+}
+
 /* acc + the product of the lower halves of two pairs. */
 static inline uint32_t onx_add_lower(uint32_t acc, uint32_t a, uint32_t b)
 {

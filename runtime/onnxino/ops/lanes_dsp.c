@@ -21,9 +21,13 @@ void onx_lanes_pack(uint32_t *packed, const int8_t *w, size_t height, size_t wid
     size_t single = 0;
     if (onx_is_3x3(height, width)) {
         for (size_t pair = 0; pair < 4u; pair++) {
-            const int8_t *a = w + onx_pairs[pair][0] * w_tap, *b = w + onx_pairs[pair][1] * w_tap;
-            for (size_t c = 0; c < 4u; c++)
-                *packed++ = (uint16_t)a[c] | (uint32_t)b[c] << 16;
+            uint32_t a = onx_load_word(w + onx_pairs[pair][0] * w_tap);
+            uint32_t b = onx_load_word(w + onx_pairs[pair][1] * w_tap);
+            uint32_t lower = (a & 0xFFFFu) | b << 16, upper = a >> 16 | (b & 0xFFFF0000u);
+            *packed++ = onx_widen(lower);
+            *packed++ = onx_widen_odd(lower);
+            *packed++ = onx_widen(upper);
+            *packed++ = onx_widen_odd(upper);
         }
         single = 8;
     }
