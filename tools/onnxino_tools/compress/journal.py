@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from onnxino.errors import OnnxinoError
+from onnxino.errors import InputError, OnnxinoError
 from onnxino_tools.files import write_whole
 
 if TYPE_CHECKING:
     from onnx import ModelProto
 
 FOLDER = "checkpoint"
+STATE = "run"  # the file that says of which run a checkpoint is
 Masks = dict[str, NDArray[np.bool_]]
 
 
@@ -46,7 +47,7 @@ class Journal:
         self.other = False  # what lay there belongs to another run
         if self.folder is None:
             return
-        state = self.folder / "run"
+        state = self.folder / STATE
         if state.is_file():
             self.resumed = state.read_text("utf-8") == mark
             self.other = not self.resumed
@@ -76,8 +77,8 @@ class Journal:
         file, kept = self.folder / f"{name}.onnx", self.folder / f"{name}.npz"
         if not file.is_file():
             model, masks = make()
-            named = {f"mask {key}": value for key, value in masks.items()}
-            write_whole(kept, lambda stream: np.savez_compressed(stream, allow_pickle=False, **named))
+            named: dict[str, Any] = {f"mask {key}": value for key, value in masks.items()}
+            write_whole(kept, lambda stream: np.savez_compressed(stream, **named))
             _write(file, model.SerializeToString(deterministic=True))
             return model, dict(masks)
         with np.load(kept, allow_pickle=False) as archive:
@@ -90,10 +91,27 @@ class Journal:
             shutil.rmtree(self.folder, ignore_errors=True)
 
 
+def _check_own(folder: Path) -> None:
+    """Raises InputError for a folder (or file) that no compression made: it would be removed at the end."""
+    if folder.is_dir():
+        # A comparison has folders with checkpoints of their own; what was killed at once left a part of a file or none.
+        held = [path for path in folder.iterdir() if not path.name.endswith(".part")]
+        if not held or (folder / STATE).is_file() or any(folder.glob(f"*/{FOLDER}/{STATE}")):
+            return
+    elif not folder.exists():
+        return
+    raise InputError(
+        f"'{folder}' is there already, and it is not what a compression keeps there until it is done",
+        "give another folder with -o, or give that one another name",
+    )
+
+
 @contextmanager
 def tidied(folder: Path | None) -> Generator[None]:
     """What a run leaves in its folder when it ends by an error of the user's is removed; when it is interrupted, it
-    stays."""
+    stays. Raises InputError where the folder holds a checkpoint of something else, which would be lost."""
+    if folder is not None:
+        _check_own(folder / FOLDER)
     try:
         yield
     except OnnxinoError:

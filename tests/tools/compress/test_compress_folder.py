@@ -1,0 +1,51 @@
+"""The folder of a compression: what lies there and is not its own stays."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.tools.conftest import Command
+
+RUNS = (("--no-latency",), ("--no-latency", "--compare", "--prune", "0.5"))
+
+
+@pytest.mark.parametrize("options", RUNS)
+def test_checkpoints_of_others_stay(
+    onnxino: Command, model: Path, data: Path, tmp_path: Path, options: tuple[str, ...]
+) -> None:
+    """A training of one's own keeps a folder of that name, too."""
+    out = tmp_path / "out"
+    mine = out / "checkpoint" / "epoch3.pt"
+    mine.parent.mkdir(parents=True)
+    mine.write_text("weeks of work")
+    code, _, err = onnxino("compress", model, "--data", data, "-o", out, *options)
+    assert code == 1
+    assert f"'{mine.parent}' is there already" in err
+    assert "another folder with -o" in err
+    assert mine.read_text() == "weeks of work"
+    assert [path.name for path in out.iterdir()] == ["checkpoint"]
+
+
+def test_a_file_of_that_name_stays(onnxino: Command, model: Path, data: Path, tmp_path: Path) -> None:
+    mine = tmp_path / "out" / "checkpoint"
+    mine.parent.mkdir()
+    mine.write_text("mine")
+    code, _, err = onnxino("compress", model, "--data", data, "-o", mine.parent, "--no-latency")
+    assert code == 1
+    assert "is there already" in err
+    assert mine.read_text() == "mine"
+
+
+@pytest.mark.parametrize("left", ["checkpoint", "checkpoint/ratio/checkpoint"])
+def test_what_was_killed_at_once_is_taken_over(
+    onnxino: Command, model: Path, data: Path, tmp_path: Path, left: str
+) -> None:
+    """An empty folder, a part of a file, or what a comparison had begun."""
+    held = tmp_path / "out" / left
+    held.mkdir(parents=True)
+    (held / (".onnxino-1.part" if left == "checkpoint" else "run")).touch()
+    code, _, err = onnxino("compress", model, "--data", data, "-o", tmp_path / "out", "--no-latency")
+    assert code == 0, err
+    assert not (tmp_path / "out" / "checkpoint").exists()
