@@ -30,7 +30,9 @@ def recipe_from(source: Recipe | Mapping[str, Any] | str | Path) -> Recipe:
     if isinstance(source, Mapping):
         return from_mapping(source)
     if not isinstance(source, str | Path):  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise InputError(f"the recipe is {source!r}; expected a Recipe, its sections as a mapping, or the path of a file")
+        raise InputError(
+            f"the recipe is {source!r}; expected a Recipe, its sections as a mapping, or the path of a file"
+        )
     return read_recipe(source)
 
 
