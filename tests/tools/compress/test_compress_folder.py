@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import onnx
 import pytest
 
+from onnxino.errors import InputError
+from onnxino_tools.compress import compress
 from tests.tools.conftest import Command
 
 RUNS = (("--no-latency",), ("--no-latency", "--compare", "--prune", "0.5"))
@@ -49,3 +52,33 @@ def test_what_was_killed_at_once_is_taken_over(
     code, _, err = onnxino("compress", model, "--data", data, "-o", tmp_path / "out", "--no-latency")
     assert code == 0, err
     assert not (tmp_path / "out" / "checkpoint").exists()
+
+
+def test_a_report_that_cannot_be_written_is_refused_before_the_work(
+    onnxino: Command, model: Path, data: Path, tmp_path: Path
+) -> None:
+    page = tmp_path / "pages"
+    page.mkdir()
+    code, _, err = onnxino("compress", model, "--data", data, "-o", tmp_path / "out", "--no-latency", "--html", page)
+    assert code == 1
+    assert f"'{page}' is a folder, the name of a file was expected" in err
+    assert "original" not in err
+
+
+def test_a_full_disk_costs_none_of_the_work(
+    network: onnx.ModelProto, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise InputError("'out' cannot be written: No space left on device") from OSError(28, "No space left on device")
+
+    notes: list[str] = []
+    with monkeypatch.context() as patch:
+        patch.setattr("onnxino_tools.files.write_all", full)
+        with pytest.raises(InputError, match="No space left"):
+            compress(network, data, output=tmp_path / "out", latency=False)
+    assert (tmp_path / "out" / "checkpoint" / "quantized.onnx").exists()
+    result = compress(
+        network, data, output=tmp_path / "out", latency=False, progress=lambda event: notes.append(event.text)
+    )
+    assert notes[0] == "going on with what was interrupted here"
+    assert (tmp_path / "out" / f"{result.name}.oxm").exists()

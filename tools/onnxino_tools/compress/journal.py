@@ -108,14 +108,16 @@ def _check_own(folder: Path) -> None:
 
 @contextmanager
 def tidied(folder: Path | None) -> Generator[None]:
-    """What a run leaves in its folder when it ends by an error of the user's is removed; when it is interrupted, it
-    stays. Raises InputError where the folder holds a checkpoint of something else, which would be lost."""
+    """What a run leaves in its folder when it ends by an error of the user's is removed; when it is interrupted, or
+    cannot be written, it stays. Raises InputError where the folder holds a checkpoint of something else, which would be
+    lost."""
     if folder is not None:
         _check_own(folder / FOLDER)
     try:
         yield
-    except OnnxinoError:
-        if folder is not None:
+    except OnnxinoError as error:
+        full = isinstance(error.__cause__, OSError)  # with room for it the same call goes on
+        if folder is not None and not full:
             shutil.rmtree(folder / FOLDER, ignore_errors=True)
             with suppress(OSError):  # other files are in it
                 folder.rmdir()

@@ -77,7 +77,8 @@ def _check_output(folder: Path, job: Job, model: Any, data: Any, html: str | Pat
         read.append(tune.teacher)
     names = file_names(job.name, job.recipe, html)
     check_apart([folder / file for file in names], read)
-    check_writable(folder / names[0])
+    for name in names:
+        check_writable(folder / name, "report.html")
 
 
 def mark(job: Job) -> str:
