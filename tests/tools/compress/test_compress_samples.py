@@ -103,6 +103,16 @@ def test_data_that_do_not_fit(
     assert hint in str(caught.value.hint)
 
 
+def test_data_that_are_not_there(network: onnx.ModelProto, tmp_path: Path) -> None:
+    """They were said not to be split."""
+    for path in (tmp_path / "none.npz", tmp_path / "text.npz"):
+        (tmp_path / "text.npz").write_text("no archive")
+        with pytest.raises(InputError) as caught:
+            load(network, path)
+        assert "split" not in caught.value.message
+        assert path.name in caught.value.message
+
+
 def test_a_share_that_leaves_nothing(network: onnx.ModelProto, tmp_path: Path) -> None:
     pixels, labels = nets.images(3)
     np.savez(tmp_path / "few.npz", images=pixels, labels=labels)

@@ -161,6 +161,7 @@ def _train_and_validation(
         pool = source.split(options.train if splits else None)
         return _held_out(pool, float(options.validation), seed)
     if splits is None:
+        source.split(None)  # what cannot be read says so
         raise InputError(f"'{source.name}' is not split into images that train and images that choose", _SHARE)
     if options.validation == options.train:
         raise InputError(f"the split '{options.train}' cannot both train and choose", _SHARE)
