@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from argparse import ArgumentTypeError
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -178,9 +179,9 @@ def _set_prune(args: Namespace, values: dict[str, Any], given: dict[str, Any]) -
     """--prune says the ratio, or with N:M what stays."""
     if args.prune is None:
         return
-    section = values.setdefault("prune", {})
-    if not isinstance(section, dict):
+    if not isinstance(values.setdefault("prune", {}), dict):
         return  # the recipe's reader says what is wrong
+    section: dict[str, Any] = values["prune"]
     if isinstance(args.prune, str) and ":" in args.prune:
         section.pop("ratio", None)
         section["nm"] = args.prune
@@ -198,7 +199,12 @@ def _wanted(section: str, args: Namespace, values: dict[str, Any]) -> bool:
 
 def _ratio(text: str) -> float | str:
     """argparse type: a number, N:M, or auto."""
-    return text if text == "auto" or ":" in text else float(text)
+    if text == "auto" or ":" in text:
+        return text
+    try:
+        return float(text)
+    except ValueError:
+        raise ArgumentTypeError(f"'{text}' is no share such as 0.5, no N:M such as 2:4, and not auto") from None
 
 
 def _split_or_share(text: str) -> float | str:
@@ -216,7 +222,7 @@ def _names(text: str) -> list[str]:
 
 def _count(text: str) -> int:
     """argparse type: a number of things, which may have separators."""
-    value = int(text.replace(",", "").replace("_", ""))
-    if value < 1:
-        raise ValueError
-    return value
+    digits = text.replace(",", "").replace("_", "")
+    if not digits.isdecimal() or int(digits) < 1:
+        raise ArgumentTypeError(f"'{text}' is no whole number of 1 or more, such as 60000 or 60,000")
+    return int(digits)

@@ -38,3 +38,19 @@ def test_options_beside_what_is_no_section(
     code, _, err = onnxino("compress", model, "--data", data, "--recipe", tmp_path / "r.toml", *options, "-o", out)
     assert code == 1
     assert message in err
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        (["--prune", "half"], "'half' is no share such as 0.5, no N:M such as 2:4, and not auto"),
+        (["--target-macs", "1e6"], "'1e6' is no whole number of 1 or more"),
+        (["--target-weights", "0"], "'0' is no whole number of 1 or more"),
+    ],
+)
+def test_options_that_are_no_numbers(
+    onnxino: Command, model: Path, data: Path, tmp_path: Path, option: list[str], message: str
+) -> None:
+    code, _, err = onnxino("compress", model, "--data", data, "-o", tmp_path / "out", *option)
+    assert code == 2
+    assert message in err
