@@ -264,6 +264,7 @@ def summary(
         "settings": {
             "teacher": asdict(recipes(args)[0]),
             "student": asdict(recipes(args)[1]),
+            "quantizer": {"method": "minmax", "bias_correction": True, "calibration_images": CALIBRATION},
             "bfloat16": args.bfloat16,
             "threads": args.threads,
             "cores": os.cpu_count(),
