@@ -9,6 +9,7 @@ import pytest
 
 from onnxino.errors import InputError
 from onnxino_tools.compress import compress
+from onnxino_tools.compress.journal import Journal, fingerprint
 from tests.tools.conftest import Command
 
 RUNS = (("--no-latency",), ("--no-latency", "--compare", "--prune", "0.5"))
@@ -76,9 +77,18 @@ def test_a_full_disk_costs_none_of_the_work(
         patch.setattr("onnxino_tools.files.write_all", full)
         with pytest.raises(InputError, match="No space left"):
             compress(network, data, output=tmp_path / "out", latency=False)
-    assert (tmp_path / "out" / "checkpoint" / "quantized.onnx").exists()
+    assert list((tmp_path / "out" / "checkpoint").glob("* quantized.onnx"))
     result = compress(
         network, data, output=tmp_path / "out", latency=False, progress=lambda event: notes.append(event.text)
     )
     assert notes[0] == "going on with what was interrupted here"
     assert (tmp_path / "out" / f"{result.name}.oxm").exists()
+
+
+def test_two_runs_at_a_time_do_not_mix(tmp_path: Path) -> None:
+    """The second one began anew, and then took the stages that the first one went on to write."""
+    first = Journal(tmp_path, fingerprint("first"))
+    second = Journal(tmp_path, fingerprint("second"))
+    assert first.value("ratio", lambda: 0.25) == 0.25
+    assert second.value("ratio", lambda: 0.5) == 0.5
+    assert first.training("trained") != second.training("trained")

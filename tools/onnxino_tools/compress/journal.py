@@ -45,6 +45,7 @@ class Journal:
         self.folder = None if folder is None else folder / FOLDER
         self.resumed = False
         self.other = False  # what lay there belongs to another run
+        self._mark = f"{mark[:16]} "  # before each name: of two runs at a time neither takes what is the other's
         if self.folder is None:
             return
         state = self.folder / STATE
@@ -57,13 +58,13 @@ class Journal:
 
     def training(self, name: str) -> Path | None:
         """Where a training keeps its own checkpoint."""
-        return None if self.folder is None else self.folder / f"{name}.training"
+        return None if self.folder is None else self.folder / f"{self._mark}{name}.training"
 
     def value(self, name: str, make: Callable[[], Any]) -> Any:
         """What `make` gives (plain JSON values), made once."""
         if self.folder is None:
             return make()
-        file = self.folder / f"{name}.json"
+        file = self.folder / f"{self._mark}{name}.json"
         if not file.is_file():
             _write(file, json.dumps(make()).encode())
         return json.loads(file.read_text("utf-8"))
@@ -74,7 +75,7 @@ class Journal:
 
         if self.folder is None:
             return make()
-        file, kept = self.folder / f"{name}.onnx", self.folder / f"{name}.npz"
+        file, kept = (self.folder / f"{self._mark}{name}{kind}" for kind in (".onnx", ".npz"))
         if not file.is_file():
             model, masks = make()
             named: dict[str, Any] = {f"mask {key}": value for key, value in masks.items()}
