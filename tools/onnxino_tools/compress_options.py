@@ -53,6 +53,7 @@ _KEYS = {
     "target_weights": ("targets", "weight_bytes"),
     "target_arena": ("targets", "arena_bytes"),
     "target_ms": ("targets", "ms"),
+    "min_accuracy": ("targets", "accuracy"),
 }
 
 
@@ -147,6 +148,12 @@ def _add_targets(parser: arguments.Parser) -> None:
     group.add_argument("--target-weights", type=_count, metavar="BYTES", help="weights at most")
     group.add_argument("--target-arena", type=_count, metavar="BYTES", help="working memory at most")
     group.add_argument("--target-ms", type=float, metavar="MS", help="estimated milliseconds at most (extra emulator)")
+    group.add_argument(
+        "--min-accuracy",
+        type=float,
+        metavar="SHARE",
+        help="of the validation images at least, such as 0.9; else exit 1",
+    )
 
 
 def recipe_values(args: Namespace) -> tuple[dict[str, Any], Path | None]:
@@ -194,7 +201,9 @@ def _wanted(section: str, args: Namespace, values: dict[str, Any]) -> bool:
     """Whether the stage is asked for, and not only its details."""
     if section == "fine_tune":
         return args.fine_tune is not None or args.recipe is not None
-    return args.prune is not None or args.recipe is not None or bool(values.get("targets")) or args.sensitivity
+    targets: Any = values.get("targets")
+    sizes = isinstance(targets, dict) and any(name != "accuracy" for name in targets)  # pyright: ignore
+    return args.prune is not None or args.recipe is not None or sizes or args.sensitivity
 
 
 def _ratio(text: str) -> float | str:

@@ -73,6 +73,8 @@ def _compress(args: Namespace, recipe: Recipe) -> int:
         )
     if args.json:
         ui.out_json(result.as_dict())
+        for text in result.warnings:
+            ui.note(text)
         return 0
     for line in table([stage.row for stage in result.stages]):
         ui.out(line)
@@ -82,6 +84,8 @@ def _compress(args: Namespace, recipe: Recipe) -> int:
 
     page = "" if args.html is None else f", and the report to {args.html}"
     ui.out(f"  wrote {', '.join(file_names(result.name, recipe, None))} to {args.output}{page}")
+    for text in result.warnings:
+        ui.note(text)
     return 0
 
 

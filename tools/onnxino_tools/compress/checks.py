@@ -16,7 +16,13 @@ def number(where: str, value: object, low: float, high: float = math.inf, *, bel
     """A finite int or float, low <= value <= high (value < high with `below`)."""
     ok = isinstance(value, (int, float)) and not isinstance(value, bool) and -HUGE <= value <= HUGE
     if not ok or not low <= float(value) <= high or (below and float(value) >= high):  # type: ignore[arg-type]
-        raise InputError(f"{where} is {shown(value)}; expected {_range('a number', low, high, below)}")
+        expected = _range("a number", low, high, below)
+        raise InputError(f"{where} is {shown(value)}; expected {expected}", _share(value, high) if ok else None)
+
+
+def _share(value: Any, high: float) -> str | None:
+    """A hint for per cent where a share is expected."""
+    return f"did you mean {value / 100:g}?" if high == 1 and 2 <= value <= 100 else None
 
 
 def integer(where: str, value: object, low: int, high: float = math.inf) -> None:

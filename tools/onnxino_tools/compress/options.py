@@ -169,12 +169,14 @@ class QuantizeOptions:
 
 @dataclass(frozen=True)
 class Targets:
-    """What the result must keep to; None: nothing said. ms: estimated at the board's 64 MHz."""
+    """What the result must keep to; None: nothing said. ms: estimated at the board's 64 MHz. accuracy: the share of
+    the validation images (0..1) that the result must reach; the others are sizes that a ratio is searched for."""
 
     macs: int | None = None
     weight_bytes: int | None = None
     arena_bytes: int | None = None
     ms: float | None = None
+    accuracy: float | None = None
 
     def __post_init__(self) -> None:
         for name in ("macs", "weight_bytes", "arena_bytes"):
@@ -182,9 +184,15 @@ class Targets:
                 checks.integer(f"targets.{name}", getattr(self, name), 1)
         if self.ms is not None:
             checks.number("targets.ms", self.ms, 0.001)
+        if self.accuracy is not None:
+            checks.number("targets.accuracy", self.accuracy, 0, 1)
 
     def given(self) -> dict[str, float]:
-        """Those that are set."""
+        """The sizes that are set: those that a ratio is searched for."""
+        return {name: value for name, value in self.as_dict().items() if name != "accuracy"}
+
+    def as_dict(self) -> dict[str, float]:
+        """All that are set."""
         return {f.name: getattr(self, f.name) for f in fields(self) if getattr(self, f.name) is not None}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -17,7 +18,8 @@ from onnxino_tools.compress.options import Recipe
 from onnxino_tools.compress.ratios import choose_ratio, settled
 from onnxino_tools.compress.recipe import as_toml, recipe_from
 from onnxino_tools.compress.result import CompressResult, StageResult, file_names
-from onnxino_tools.compress.targets import missed, misses
+from onnxino_tools.compress.targets import inaccurate, missed, misses
+from onnxino_tools.compress.verdict import warnings
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -176,7 +178,10 @@ class Run:
             self.progress(Event("epoch", name, at.epoch, at.epochs))
 
         def make() -> tuple[ModelProto, work.Masks]:
-            return work.tune(self.job, model, masks, options, self.journal.training(name), epoch), masks
+            tuned, better = work.tune(self.job, model, masks, options, self.journal.training(name), epoch)
+            if not better:
+                self.progress(Event("note", f"{name}: no epoch was better than the start, whose weights stay"))
+            return tuned, masks
 
         trained, _ = self.journal.model(name, make)
         self._stage(name, trained, start)
@@ -197,6 +202,9 @@ class Run:
         sizes = {**converted.report, "ms": float("inf") if latency is None else latency}
         if misses(targets, sizes):
             raise missed(targets, sizes)
+        reached = self.done[-1].row.accuracy
+        if targets.accuracy is not None and reached < targets.accuracy:
+            raise inaccurate(targets.accuracy, reached)
         report = final_report(job, converted.model, self.final, *self.reports)
         return CompressResult(
             name=job.name,
@@ -211,4 +219,11 @@ class Run:
             changes=self.state.changes,
             skipped=self.state.skipped,
             misfit=None if report.fit.fits else report.fit.text,
+            warnings=self._warnings(),
         )
+
+    def _warnings(self) -> list[str]:
+        job = self.job
+        normalized = any(node.op_type == "BatchNormalization" for node in job.model.graph.node)
+        classes = math.prod(job.samples.model.outputs[0].shape)
+        return warnings(job.recipe, [stage.row for stage in self.done], max(classes, 2), normalized)

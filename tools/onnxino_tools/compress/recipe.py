@@ -102,7 +102,7 @@ def as_toml(recipe: Recipe, folder: Path | None = None) -> str:
     lines.append(f"seed = {recipe.seed}")
     for name in SECTIONS:
         section: Any = getattr(recipe, name)
-        if section is None or (isinstance(section, Targets) and not section.given()):
+        if section is None or (isinstance(section, Targets) and not section.as_dict()):
             continue
         values: dict[str, Any] = {key: getattr(section, key) for key in _keys(SECTIONS[name])}
         if folder is not None and values.get("teacher") is not None:

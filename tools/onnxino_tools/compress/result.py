@@ -35,7 +35,8 @@ class StageResult:
 class CompressResult:
     """stages: the original first. float_onnx: the last network in float32; onnx: the result, in 8 bits unless the
     recipe says otherwise. ratio: the share that was removed (None: nothing). report: about the split `evaluated`.
-    misfit: what of the result does not fit the board, and by how much; None where it fits."""
+    misfit: what of the result does not fit the board, and by how much; None where it fits. warnings: that accuracy
+    collapsed, and what helps; empty where it did not."""
 
     name: str
     recipe: Recipe
@@ -49,6 +50,7 @@ class CompressResult:
     changes: list[LayerChange] = field(repr=False)
     skipped: list[Skipped]
     misfit: str | None
+    warnings: list[str] = field(default_factory=list[str])
 
     @property
     def oxm(self) -> bytes:
@@ -61,7 +63,8 @@ class CompressResult:
             "model": self.name,
             "seed": self.recipe.seed,
             "ratio": self.ratio,
-            "targets": self.recipe.targets.given(),
+            "targets": self.recipe.targets.as_dict(),
+            "warnings": self.warnings,
             "stages": [stage.row.as_dict() for stage in self.stages],
             "evaluated": self.evaluated,
             "fits": self.misfit is None,
@@ -92,8 +95,9 @@ class CompressResult:
         caption = "What each stage cost and gained; accuracy of the images that choose"
         rows = [cells(stage.row) for stage in self.stages]
         titles = [title[:1].upper() + title[1:] for title in header()]
+        warned = [paragraph(f"Note: {text}.") for text in self.warnings]
         skipped = [paragraph(f"Not pruned: {one.node}: {one.reason}.") for one in self.skipped]
-        return section("How it was compressed", table(caption, titles, rows, range(1, 9)), *skipped)
+        return section("How it was compressed", table(caption, titles, rows, range(1, 9)), *warned, *skipped)
 
     def _models(self) -> dict[str, bytes]:
         models = {f"{self.name}.onnx": self.float_onnx.SerializeToString(deterministic=True)}

@@ -87,6 +87,17 @@ def missed(targets: Targets, sizes: Mapping[str, float], ratio: float | None = N
     )
 
 
+def inaccurate(wanted: float, reached: float) -> TargetMissedError:
+    """The error of a result that classifies fewer of the validation images than asked for. Shares, 0..1."""
+    return TargetMissedError(
+        f"the target cannot be met: the result classifies {100 * reached:.2f} % of the validation images right, "
+        f"{100 * (wanted - reached):.2f} points less than {100 * wanted:g} %",
+        "prune less, or --prune auto --max-drop 0.02; train for longer: --fine-tune EPOCHS; or give a lower accuracy",
+        {"accuracy": reached},
+        None,
+    )
+
+
 def _over(name: str, value: float, most: float) -> str:
     if math.isinf(value):
         return "no time at all: it does not fit the board"
