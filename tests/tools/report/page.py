@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from html.parser import HTMLParser
 
-VOID = {"meta", "br", "img", "link", "hr", "input"}
+VOID = {"meta", "br", "img", "link", "hr", "input", "wbr"}
 
 
 class Page(HTMLParser):
@@ -16,6 +16,7 @@ class Page(HTMLParser):
         self.errors: list[str] = []
         self.words: list[str] = []
         self._open: list[str] = []
+        self._within = False  # of a word, where a line may end
         self.feed(content)
         self.close()
         self.errors += [f"<{tag}> is not closed" for tag in self._open]
@@ -33,6 +34,7 @@ class Page(HTMLParser):
         if len(names) != len(set(names)):
             self.errors.append(f"<{tag}> has an attribute twice")
         self.elements.append((tag, dict(attrs)))
+        self._within = tag == "wbr"
         if tag not in VOID:
             self._open.append(tag)
 
@@ -47,4 +49,8 @@ class Page(HTMLParser):
 
     def handle_data(self, data: str) -> None:
         if not self._open or self._open[-1] not in ("style", "script"):
-            self.words.append(data.strip())
+            if self._within:
+                self.words[-1] += data.strip()
+            else:
+                self.words.append(data.strip())
+            self._within = False

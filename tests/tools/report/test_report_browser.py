@@ -1,4 +1,4 @@
-"""The page in a real browser: nothing is requested, nothing is wider than the page, pictures are shown."""
+"""The page in a real browser: nothing is requested or wider than the page, pictures are shown, words are whole."""
 
 from __future__ import annotations
 
@@ -29,11 +29,16 @@ _PROBE = """<script>addEventListener("load", () => {
   const page = document.documentElement, all = [...document.body.querySelectorAll("*")];
   const inside = e => !e.closest(".scroll") || e.matches(".scroll");
   const wide = all.filter(e => inside(e) && e.getBoundingClientRect().right > innerWidth + 1);
+  const hint = document.querySelector(".hint"), matrix = document.querySelector("svg.matrix").getBoundingClientRect();
+  // An operator's name in one box for each part of its path: more of them are broken words.
+  const lines = e => { const r = document.createRange(); r.selectNodeContents(e); return r.getClientRects().length; };
+  const torn = [...document.querySelectorAll("tbody th bdi")].filter(e => lines(e) > e.childNodes.length);
   parent.postMessage(JSON.stringify({
     file: location.pathname.split("/").pop(),
     width: innerWidth, scroll: page.scrollWidth, wide: wide.map(e => e.outerHTML.slice(0, 80)),
     broken: [...document.images].filter(i => !i.naturalWidth).length, images: document.images.length,
     requests: performance.getEntriesByType("resource").filter(r => !r.name.startsWith("data:")).map(r => r.name),
+    matrix: matrix.right, hint: getComputedStyle(hint).display, torn: torn.map(e => e.textContent),
     background: getComputedStyle(document.body).backgroundColor, svgs: document.querySelectorAll("svg").length,
   }), "*");
 });</script>"""
@@ -84,6 +89,9 @@ def test_page(digits: str, tmp_path: Path) -> None:
         assert found["wide"] == []
         assert found["requests"] == []
         assert found["broken"] == 0
+        assert found["hint"] == ("block" if width == 400 else "none")
+        assert found["matrix"] < width
+        assert found["torn"] == [] or found["file"] == "2.html"
         assert found["images"] == (13 if found["file"] != "2.html" else 6)
         assert found["svgs"] > 1
 

@@ -12,7 +12,7 @@ from onnxino_tools.data import Dataset
 from onnxino_tools.report import measure
 from onnxino_tools.report.charts import HEAT
 from onnxino_tools.report.html import render
-from onnxino_tools.report.markup import visible
+from onnxino_tools.report.markup import name, visible
 from tests.tools.report.models import images, linear, pictures, signals
 from tests.tools.report.page import Page
 
@@ -65,8 +65,8 @@ def test_what_others_named_is_text(digits: str) -> None:
     assert page.errors == []
     shown = [int(number) for number in re.findall(r"image (\d+), <i>\1\.png", page.text)]
     assert len(shown) == 12
-    for name in (*map(visible, NASTY), "<data>.npz"):
-        assert name in page.text, name
+    for title in (*map(visible, NASTY), "<data>.npz"):
+        assert title in page.text, title
     assert "<i>" not in content
     assert "\0" not in content
     assert "\x1b" not in content
@@ -77,6 +77,22 @@ def test_halves_of_characters_are_no_error(tmp_path: Path) -> None:
     """File names that are not UTF-8 come as lone surrogates."""
     data = Dataset(images(), "caf\udce9.npz", np.arange(20) % 4, ["\udcff", "b", "c", "d"])
     assert "\ufffd" in render(measure(linear((3, 8, 8), 4), data, latency=False)).encode().decode()
+
+
+@pytest.mark.parametrize(
+    ("text", "lines"),
+    [
+        ("/stem/stem.0/Conv", ["/stem", "/stem.0", "/Conv"]),
+        ("/ReduceMean", ["/ReduceMean"]),
+        ("model.features.3", ["model.", "features.3"]),
+        ("StatefulPartitionedCall_1", ["StatefulPartitionedCall_", "1"]),
+        ("W" * 30, ["W" * 24, "W" * 6]),
+        ("paper box", ["paper box"]),
+        ("a<b/c", ["a&lt;b", "/c"]),
+    ],
+)
+def test_lines_of_a_name_end_between_its_parts(text: str, lines: list[str]) -> None:
+    assert name(text) == f"<bdi>{'<wbr>'.join(lines)}</bdi>"
 
 
 def test_accessible(digits: str) -> None:

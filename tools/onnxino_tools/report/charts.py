@@ -12,6 +12,7 @@ _NUMBERED = 24  # classes up to which cells hold their count
 _LONGEST = 14  # characters of a class name beside the matrix
 HEAT = 0.55  # opacity of the fullest cell that holds a number: ink on it stays readable
 _SIDE = 640  # of a matrix without numbers, in pixels
+_LEAST = 0.6  # of its size: a matrix with names is not shrunk further on a narrow page, it scrolls
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,9 @@ def confusion(matrix: Sequence[Sequence[int]], names: Sequence[str]) -> Markup:
         f'height="{at.side:.1f}"/>'
     )
     about = f"Confusion matrix of {len(names)} classes; each row is a true class, each column a predicted one"
-    return _svg("matrix", at.left + at.side + at.right, at.top + at.side + 6, about, parts, fixed=True)
+    width, height = at.left + at.side + at.right, at.top + at.side + 6
+    least = f";min-width:{_LEAST * width:.0f}px" if at.named else ""
+    return _svg("matrix", width, height, about, parts, f' style="width:{width:.0f}px{least}"')
 
 
 def _names(at: _Matrix) -> list[str]:
@@ -155,8 +158,7 @@ def _fitting(number: int, cell: float) -> float:
     return min(13.0, (cell - 4) / (0.62 * len(f"{number:,}")))
 
 
-def _svg(kind: str, width: float, height: float, about: str, parts: Sequence[str], fixed: bool = False) -> Markup:
-    size = f' width="{width:.0f}" height="{height:.0f}"' if fixed else ""
+def _svg(kind: str, width: float, height: float, about: str, parts: Sequence[str], size: str = "") -> Markup:
     return Markup(
         f'<svg class="{kind}" viewBox="0 0 {width:.1f} {height:.1f}"{size} role="img" aria-label="{escape(about)}">\n'
         + "\n".join(parts)

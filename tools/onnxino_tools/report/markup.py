@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import html
+import re
 import unicodedata
 from collections.abc import Iterable, Sequence
+
+_MANY = 7  # columns that are too wide for a phone
+_BREAKS = re.compile(r"(?<=[^/\s])(?=/)|(?<=[_:])(?=[^_:/\s])|(?<=\.)(?=[^\W\d])")
+_LONG = re.compile(r"([^\s\0]{24})(?=[^\s\0])")
 
 
 def shorten(text: str, longest: int) -> str:
@@ -32,8 +37,10 @@ def escape(text: str) -> Markup:
 
 
 def name(text: str) -> Markup:
-    """A name that somebody else chose, so that its writing direction stays its own."""
-    return Markup(f"<bdi>{escape(text)}</bdi>")
+    """A name that somebody else chose, so that its writing direction stays its own. Its lines end between the parts
+    of a path, and within a part only where that is very long."""
+    marked = _LONG.sub("\\1\0", _BREAKS.sub("\0", visible(text)))  # visible text has no NUL
+    return Markup(f"<bdi>{'<wbr>'.join(map(html.escape, marked.split(chr(0))))}</bdi>")
 
 
 def join(parts: Iterable[str], between: str = "") -> Markup:
@@ -55,7 +62,7 @@ def paragraph(text: str, kind: str = "") -> Markup:
 def table(
     caption: str, head: Sequence[str], rows: Iterable[Sequence[str]], numbers: Iterable[int] = (), kind: str = "full"
 ) -> Markup:
-    """A table that scrolls by itself where it is wider than the page; each row begins with its heading.
+    """A table that scrolls by itself where it is wider than the page, and shows it; each row begins with its heading.
 
     numbers: columns that are aligned to the right.
     """
@@ -69,9 +76,10 @@ def table(
     for row in rows:
         first = cell("th", 0, row[0], ' scope="row"')
         lines.append(f"<tr>{first}{''.join(cell('td', k, text) for k, text in enumerate(row[1:], 1))}</tr>\n")
+    hint = '<span class="hint"> Wider than the page: scroll sideways.</span>' if len(head) >= _MANY else ""
     return Markup(
         f'<div class="scroll" tabindex="0" role="region" aria-label="{escape(caption)}">\n'
-        f"<table{_class(kind)}>\n<caption>{escape(caption)}</caption>\n"
+        f"<table{_class(kind)}>\n<caption><span>{escape(caption)}{hint}</span></caption>\n"
         f"<thead><tr>{top}</tr></thead>\n<tbody>\n{''.join(lines)}</tbody>\n</table>\n</div>\n"
     )
 
