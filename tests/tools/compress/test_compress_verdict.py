@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
+import onnx
 import pytest
+from onnx import helper, numpy_helper
 
 from onnxino.errors import InputError
 from onnxino_tools.compress import PruneOptions, Recipe, Row, Targets, TuneOptions, compress
@@ -84,3 +87,58 @@ def test_an_accuracy_is_no_size_that_a_ratio_is_searched_for() -> None:
 def test_python_has_the_warnings_too(network: object, data: Path) -> None:
     assert compress(network, data, latency=False).warnings == []
     assert "lost" in compress(network, data, {"prune": {"ratio": 0.9}}, latency=False).warnings[0]
+
+
+def folded(network: onnx.ModelProto) -> onnx.ModelProto:
+    """Without its BatchNormalization, as exporters leave it."""
+    model = onnx.ModelProto()
+    model.CopyFrom(network)
+    kept = [node for node in model.graph.node if node.op_type != "BatchNormalization"]
+    for node in kept:
+        node.input[:] = [name.replace("n", "c") if name in ("n1", "n2") else name for name in node.input]
+    del model.graph.node[:]
+    model.graph.node.extend(kept)
+    return model
+
+
+@pytest.mark.parametrize(
+    ("options", "normalized", "error", "hint"),
+    [
+        (["--criterion", "bn"], False, "the model has no BatchNormalization", "--criterion l1-next; or export with it"),
+        (["--exclude", "conv1,conv2"], True, "none of its 3 layers can lose anything: conv1: ", "exclude fewer layers"),
+    ],
+)
+def test_pruning_that_would_prune_nothing_is_an_error_before_any_work(
+    onnxino: Command,
+    network: onnx.ModelProto,
+    data: Path,
+    tmp_path: Path,
+    options: list[str],
+    normalized: bool,
+    error: str,
+    hint: str,
+) -> None:
+    path, out = tmp_path / "net.onnx", tmp_path / "out"
+    onnx.save(network if normalized else folded(network), path)
+    searched = [] if normalized else [["--target-macs", 9000]]
+    for wanted in (["--prune", 0.5], ["--prune", "auto"], *searched):
+        code, text, err = onnxino("compress", path, "--data", data, *wanted, *options, QUICK, "-o", out)
+        assert (code, text) == (1, "")
+        assert error in err
+        assert f"hint: {hint}" in err
+        assert "original: " not in err  # nothing was measured
+        assert not out.exists()
+    for fine in (["--prune", 0], *([["--target-macs", 30000]] if normalized else [])):  # nothing has to go
+        code, _, err = onnxino("compress", path, "--data", data, *fine, *options, QUICK, "-o", out)
+        assert code == 0, err
+
+
+def test_a_single_layer_cannot_lose_channels(data: Path) -> None:
+    shapes = [helper.make_tensor_value_info(*port) for port in (("x", 1, ["n", 1, 8, 8]), ("y", 1, ["n", 3]))]
+    nodes = [helper.make_node("Flatten", ["x"], ["f"]), helper.make_node("Gemm", ["f", "w"], ["y"], "fc")]
+    weights = numpy_helper.from_array(np.ones((64, 3), np.float32), "w")
+    graph = helper.make_graph(nodes, "one", shapes[:1], shapes[1:], [weights])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    with pytest.raises(InputError, match="none of its 1 layer can lose anything: fc: ") as caught:
+        compress(model, data, {"prune": {"ratio": 0.5}}, latency=False)
+    assert "--granularity weight" in str(caught.value.hint)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from onnxino.errors import InputError, MissingExtraError
 from onnxino_tools.compress.options import Recipe
+from onnxino_tools.compress.prunable import check_prunable
 from onnxino_tools.compress.samples import Arrays, Samples, load_samples
 
 if TYPE_CHECKING:
@@ -109,7 +110,8 @@ def _example_shape(data: str | Path | Dataset, recipe: Recipe) -> tuple[int, ...
 
 
 def _check_model(model: ModelProto, recipe: Recipe) -> None:
-    """Raises ConvertError for a model that is quantized, cannot be converted, or cannot be quantized as asked."""
+    """Raises ConvertError for a model that is quantized, cannot be converted, or cannot be quantized as asked.
+    InputError where nothing of it can be pruned as asked."""
     from onnxino_converter.importer import import_graph
     from onnxino_converter.quantize.quantizer import check, prepare
 
@@ -117,6 +119,8 @@ def _check_model(model: ModelProto, recipe: Recipe) -> None:
     import_graph(model)
     if recipe.quantizes:
         prepare(model)
+    if recipe.prune is not None:
+        check_prunable(model, recipe.prune)
 
 
 def load_teacher(path: str | Path | ModelProto, student: ModelProto) -> ModelProto:
