@@ -144,6 +144,30 @@ def test_without_validation_data_the_last_weights_stay() -> None:
     assert evaluate(module, DATA[1]).accuracy > 0.9
 
 
+@pytest.mark.parametrize("ema", [0.0, 0.9])
+def test_a_training_that_finds_nothing_better_gives_back_what_it_was_given(ema: float, tmp_path: Path) -> None:
+    module = to_module(small())
+    fit(module, *DATA, replace(QUICK, epochs=6))
+    given, start = content(module), evaluate(module, DATA[1])
+    settings = replace(QUICK, learning_rate=5.0, schedule="constant", ema=ema, epochs=2)  # destroys it
+    for _ in range(2):  # and from the checkpoint of the finished training
+        module = to_module(module.to_onnx())
+        history = fit(module, *DATA, settings, checkpoint=tmp_path / "training.ckpt")
+        assert content(module) == given
+        assert history.best_epoch == history.best.number == 0
+        assert history.start is history.best
+        assert history.best.validation_accuracy == start.accuracy
+        assert history.best.validation_loss == start.loss
+        assert all((epoch.validation_accuracy or 0) < start.accuracy for epoch in history.epochs)
+
+
+def test_the_start_is_a_candidate_with_its_masks() -> None:
+    model = small()
+    module, mask = to_module(model), np.zeros(initializers(model)["head5.weight"].shape, bool)
+    fit(module, *DATA, replace(QUICK, epochs=1, learning_rate=1e-12), masks={"head5.weight": mask})
+    assert not initializers(module.to_onnx())["head5.weight"].any()
+
+
 def test_batches_of_one_are_left_out() -> None:
     images, labels = patterns(33)  # 16 + 16 + 1, and normalizations need two samples
     net = Net(("N", 64))

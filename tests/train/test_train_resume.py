@@ -93,6 +93,8 @@ def test_a_resumed_training_gives_the_same_bytes(optimizer: str, error: type[Bas
     assert history.resumed_from == 3
     assert content(module) == content(whole)
     assert history.best_epoch == expected.best_epoch
+    assert history.start is not None
+    assert history.start == replace(expected.start, seconds=history.start.seconds)  # type: ignore[type-var]
     strip = [replace(epoch, seconds=0.0) for epoch in history.epochs]
     assert strip == [replace(epoch, seconds=0.0) for epoch in expected.epochs]
 
@@ -180,7 +182,7 @@ def test_checkpoints_of_other_trainings_are_refused(tmp_path: Path) -> None:
 def test_checkpoints_of_other_formats_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "training.ckpt"
     torch.save({"format": 9, "key": {}}, path)
-    with pytest.raises(InputError, match=r"is a checkpoint of format 9; expected 1"):
+    with pytest.raises(InputError, match=r"is a checkpoint of format 9; expected 2"):
         fit(to_module(small()), *DATA, QUICK, checkpoint=path)
 
 

@@ -47,17 +47,28 @@ def test_fine_tuning_restores_what_pruning_cost(network: onnx.ModelProto, data: 
     assert rows["fine-tuned"].macs == rows["pruned"].macs
 
 
+def test_training_that_makes_a_network_worse_is_left_out(network: onnx.ModelProto, data: Path) -> None:
+    told: list[Event] = []
+    recipe = {"fine_tune": {**TUNE, "learning_rate": 5.0, "schedule": "constant"}, "quantize": {"method": "none"}}
+    result = run(network, data, recipe, progress=told.append)
+    first, last = result.stages
+    assert last.row.accuracy == first.row.accuracy
+    assert [e.text for e in told if e.kind == "note"] == [
+        "fine-tuned: no epoch was better than the start, whose weights stay"
+    ]
+
+
 def test_distilling_is_called_so_and_takes_the_teacher(network: onnx.ModelProto, data: Path, teacher: Path) -> None:
     made = [
-        run(network, data, {"fine_tune": {**TUNE, **more}, "quantize": {"method": "none"}})
+        run(network, data, {"prune": {"ratio": 0.5}, "fine_tune": {**TUNE, **more}, "quantize": {"method": "none"}})
         for more in ({}, {"teacher": str(teacher), "alpha": 0.9}, {"teacher": str(teacher), "alpha": 0.0})
     ]
-    assert [result.stages[1].name for result in made] == ["fine-tuned", "distilled", "distilled"]
+    assert [result.stages[2].name for result in made] == ["fine-tuned", "distilled", "distilled"]
     assert made[0].oxm != made[1].oxm
     assert np.allclose(initializers(made[0].onnx)["fc.w"], initializers(made[2].onnx)["fc.w"])  # alpha 0: labels alone
 
 
-@pytest.mark.parametrize("prune", [{"granularity": "weight", "ratio": 0.6}, {"granularity": "n:m"}])
+@pytest.mark.parametrize("prune", [{"granularity": "weight", "ratio": 0.6}, {"granularity": "n:m", "nm": "1:8"}])
 def test_masks_are_kept_in_training(network: onnx.ModelProto, data: Path, prune: dict[str, Any]) -> None:
     if prune["granularity"] == "weight":
         prune = {**prune, "schedule": "polynomial", "steps": 2}

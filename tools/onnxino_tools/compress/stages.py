@@ -121,12 +121,13 @@ def tune(
     options: TuneOptions,
     checkpoint: Path | None,
     progress: Callable[[Any], None] | None,
-) -> ModelProto:
-    """The network, trained on; weights outside of the masks stay zero. With a teacher: distilled."""
+) -> tuple[ModelProto, bool]:
+    """The network, trained on; weights outside of the masks stay zero. With a teacher: distilled. And whether an epoch
+    was better than the network it began with, whose weights stay where none was."""
     from onnxino_tools.train import fit, to_module
 
     module = to_module(model)
-    fit(
+    history = fit(
         module,
         job.train,
         job.validation,
@@ -136,7 +137,7 @@ def tune(
         checkpoint=checkpoint,
         progress=progress,
     )
-    return module.to_onnx()
+    return module.to_onnx(), history.best_epoch > 0
 
 
 def quantized(job: Job, model: ModelProto, images: int | None = None) -> ModelProto:

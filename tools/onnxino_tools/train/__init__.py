@@ -1,7 +1,7 @@
 """Training of ONNX classifiers in PyTorch: fine-tuning, distillation, checkpoints, importance of weights.
 
 The only part of Onnxino that imports PyTorch, and only when one of the names below that need it is first used; without
-the extra `train` they raise MissingExtraError. `Training`, `Progress`, `Epoch` and `History` need NumPy alone.
+the extra `train` they raise MissingExtraError. `Training`, `Progress`, `Epoch`, `Start` and `History` need NumPy alone.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from onnxino.errors import MissingExtraError
-from onnxino_tools.train.history import Epoch, History, Progress
+from onnxino_tools.train.history import Epoch, History, Progress, Start
 from onnxino_tools.train.settings import AUGMENTATIONS, Training
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ __all__ = [
     "OnnxModule",
     "Progress",
     "Score",
+    "Start",
     "Training",
     "evaluate",
     "fit",

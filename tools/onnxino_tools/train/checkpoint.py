@@ -20,7 +20,7 @@ from onnxino_tools.files import write_whole
 from onnxino_tools.train.data import Samples
 from onnxino_tools.train.settings import Training
 
-FORMAT = 1
+FORMAT = 2
 
 
 def key_of(

@@ -32,7 +32,7 @@ from onnxino_tools.train.data import (
     samples_of,
     teacher_of,
 )
-from onnxino_tools.train.history import Epoch, History, Progress
+from onnxino_tools.train.history import Epoch, History, Progress, Start
 from onnxino_tools.train.losses import Objective
 from onnxino_tools.train.optimizer import Optimizer
 from onnxino_tools.train.scores import score
@@ -56,8 +56,9 @@ def fit(
     progress: Callable[[Progress], None] | None = None,
 ) -> History:
     """Trains the module in place; at the end it has the weights of the epoch with the best validation accuracy (of
-    equal ones, the least validation loss), and is in evaluation mode. On the same processor, with the same PyTorch and
-    number of threads, the same arguments give the same weights bit for bit.
+    equal ones, the least validation loss), or those it came with where no epoch is better, and is in evaluation mode.
+    On the same processor, with the same PyTorch and number of threads, the same arguments give the same weights bit for
+    bit.
 
     module: from to_module(), or any that gives logits [N, classes]. train, validation: images float32 [N, ...] as the
     model takes them, and labels int64 [N]; without validation data the last weights stay.
@@ -116,6 +117,7 @@ class _Fit:
         self._resume()
         try:
             with _deterministic():
+                self._start()
                 for number in range(len(self.history.epochs) + 1, self.settings.epochs + 1):
                     if self.history.stopped_early:
                         break
@@ -125,6 +127,16 @@ class _Fit:
                 self.module.load_state_dict(self.best)
             self.module.eval()
         return self.history
+
+    def _start(self) -> None:
+        """The given weights are the first candidate: a training must not return a worse network than it was given."""
+        if self.validation is None or self.history.epochs:
+            return
+        start = time.perf_counter()
+        tested = score(self.module, self.validation)
+        if math.isfinite(tested.loss):
+            self.history.start = Start(tested.loss, tested.accuracy, time.perf_counter() - start)
+            self.best = _copied(self.module)
 
     def _epoch(self, number: int) -> None:
         start = time.perf_counter()
@@ -223,6 +235,7 @@ class _Fit:
         self.best = state["best"]
         past = state["history"]
         self.history = History([Epoch(**epoch) for epoch in past["epochs"]], past["best_epoch"], past["stopped_early"])
+        self.history.start = None if past["start"] is None else Start(**past["start"])
         self.history.resumed_from = len(self.history.epochs)
 
 
@@ -238,7 +251,7 @@ def _checked(
 
 
 def _is_better(last: Epoch, history: History) -> bool:
-    if last.validation_accuracy is None or not history.epochs:
+    if last.validation_accuracy is None or not (history.epochs or history.start):
         return True
     best = history.best
     return (last.validation_accuracy, -(last.validation_loss or 0.0)) > (
