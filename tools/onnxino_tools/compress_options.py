@@ -57,6 +57,14 @@ _KEYS = {
 }
 
 
+_SIZES = ("target_macs", "target_weights", "target_arena", "target_ms")
+_SILENT = {
+    "--compare": ("html", "evaluate_split", "min_accuracy", "name"),
+    "--sensitivity": ("html", "evaluate_split", "min_accuracy", "name", *_SIZES),
+}
+_REASONS = {"--compare": "not for --compare", "--sensitivity": "not for --sensitivity, which only looks"}
+
+
 def add_recipe(parser: arguments.Parser) -> None:
     """All options that a recipe may hold."""
     _add_data(parser)
@@ -179,7 +187,34 @@ def recipe_values(args: Namespace) -> tuple[dict[str, Any], Path | None]:
             raise UsageError(
                 f"--{only[0].replace('_', '-')} is for {option} or a recipe with [{section}]", "onnxino compress --help"
             )
+    _check_given(args, values)
     return values, folder
+
+
+def _check_given(args: Namespace, values: dict[str, Any]) -> None:
+    """Raises UsageError for options that would do nothing: with --compare or --sensitivity, or without the one that
+    they are about. values: the recipe with the options."""
+    looks = "--sensitivity" if args.sensitivity else "--compare" if args.compare else None
+    for name in _SILENT.get(looks or "", ()):
+        if getattr(args, name) is not None:
+            reason = _REASONS[looks or ""]
+            raise UsageError(f"--{name.replace('_', '-')} is for one result, {reason}", "leave it away")
+    prune, tune = (_section(values, name) for name in ("prune", "fine_tune"))
+    checks = (
+        ("max_drop", prune.get("ratio") == "auto" or args.sensitivity, "--prune auto or --sensitivity"),
+        ("step_epochs", prune.get("schedule", "one-shot") != "one-shot", "--schedule iterative or polynomial"),
+        ("temperature", tune.get("teacher") is not None, "--teacher T.onnx"),
+        ("alpha", tune.get("teacher") is not None, "--teacher T.onnx"),
+    )
+    for name, used, owner in checks:
+        if getattr(args, name) is not None and not used:
+            raise UsageError(f"--{name.replace('_', '-')} is for {owner}", "onnxino compress --help")
+
+
+def _section(values: dict[str, Any], name: str) -> dict[str, Any]:
+    """What the recipe says in a section; nothing where it is no section, which the recipe's reader tells."""
+    found: Any = values.get(name)
+    return found if isinstance(found, dict) else {}  # pyright: ignore[reportUnknownVariableType]
 
 
 def _set_prune(args: Namespace, values: dict[str, Any], given: dict[str, Any]) -> None:
@@ -201,8 +236,7 @@ def _wanted(section: str, args: Namespace, values: dict[str, Any]) -> bool:
     """Whether the stage is asked for, and not only its details."""
     if section == "fine_tune":
         return args.fine_tune is not None or args.recipe is not None
-    targets: Any = values.get("targets")
-    sizes = isinstance(targets, dict) and any(name != "accuracy" for name in targets)  # pyright: ignore
+    sizes = any(name != "accuracy" for name in _section(values, "targets"))
     return args.prune is not None or args.recipe is not None or sizes or args.sensitivity
 
 
@@ -211,7 +245,7 @@ def _ratio(text: str) -> float | str:
     if text == "auto" or ":" in text:
         return text
     try:
-        return float(text)
+        return float(text[:-1]) / 100 if text.endswith("%") else float(text)
     except ValueError:
         raise ArgumentTypeError(f"'{text}' is no share such as 0.5, no N:M such as 2:4, and not auto") from None
 

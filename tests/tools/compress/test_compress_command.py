@@ -73,6 +73,7 @@ def test_the_latency_is_estimated(onnxino: Command, model: Path, data: Path, tmp
         (["--prune", "0.5", "--granularity", "weight", "--scope", "global"], "prune", {"scope": "global"}),
         (["--prune", "0.5", "--criterion", "bn", "--multiple", "4"], "prune", {"criterion": "bn", "multiple": 4}),
         (["--prune", "0.5", "--schedule", "iterative", "--steps", "2"], "prune", {"steps": 2, "ratio": 0.5}),
+        (["--prune", "50%"], "prune", {"ratio": 0.5}),
         (["--prune", "0.5", "--exclude", "conv1,fc"], "prune", {"exclude": ("conv1", "fc")}),
         (["--prune", "auto", "--max-drop", "0.5"], "prune", {"max_drop": 0.5, "ratio": "auto"}),
         (["--target-macs", "9_000", "--criterion", "l2"], "targets", {"macs": 9000}),
@@ -125,7 +126,16 @@ def test_options_come_before_the_recipe(onnxino: Command, model: Path, data: Pat
         (["-o", "x", "--target-macs", "0"], "argument --target-macs: '0' is no whole number", "--help"),
         (["-o", "x", "--quantize", "max"], "argument --quantize: invalid choice: 'max'", "--help"),
         (["-o", "x", "--prun", "0.5"], "unrecognized arguments: --prun", "did you mean --prune?"),
-        (["--compare", "--prune", "0.5", "--html", "x"], "--html is for one result", "leave"),
+        (["--compare", "--prune", "0.5", "--html", "x"], "--html is for one result, not for --compare", "leave"),
+        (["--compare", "--prune", "0.5", "--evaluate-split", "test"], "--evaluate-split is for one result", "leave"),
+        (["--compare", "--prune", "0.5", "--min-accuracy", "0.9"], "--min-accuracy is for one result", "leave"),
+        (["--sensitivity", "--html", "x"], "--html is for one result, not for --sensitivity", "leave"),
+        (["--sensitivity", "--target-macs", "9"], "--target-macs is for one result, not for --sens", "leave"),
+        (["-o", "x", "--prune", "0.5", "--max-drop", "0.1"], "--max-drop is for --prune auto or --sens", "--help"),
+        (["-o", "x", "--prune", "0.5", "--step-epochs", "2"], "--step-epochs is for --schedule", "--help"),
+        (["-o", "x", "--fine-tune", "2", "--temperature", "3"], "--temperature is for --teacher", "--help"),
+        (["-o", "x", "--fine-tune", "2", "--alpha", "0.5"], "--alpha is for --teacher", "--help"),
+        (["-o", "x", "--criterion", "l2", "--min-accuracy", "0.5"], "--criterion is for --prune", "--help"),
     ],
 )
 def test_wrong_usage(onnxino: Command, model: Path, data: Path, options: list[str], error: str, hint: str) -> None:
@@ -139,6 +149,7 @@ def test_wrong_usage(onnxino: Command, model: Path, data: Path, options: list[st
     ("options", "error"),
     [
         (["--prune", "1.5"], "prune.ratio is 1.5; expected a number of 0 or more, below 1"),
+        (["--prune", "50"], "hint: did you mean 0.5?"),
         (["--prune", "4:2"], "prune.nm is '4:2'"),
         (["--seed", "-1"], "seed is -1"),
         (["--prune", "0.5", "--target-macs", "9"], "targets that a ratio is searched for"),

@@ -113,8 +113,6 @@ def _summary(result: CompressResult) -> list[str]:
 def _compare(args: Namespace, recipe: Recipe) -> int:
     from onnxino_tools.compress import compare
 
-    if args.html is not None:
-        raise UsageError("--html is for one result, not for --compare", "leave it away")
     with _News(args.output) as news:
         result = compare(
             args.model, args.data, recipe, output=args.output, latency=not args.no_latency, progress=news.tell
