@@ -14,6 +14,7 @@ from onnxino.errors import InputError
 from onnxino_tools.compress import PruneOptions, Recipe, Row, Targets, TuneOptions, compress
 from onnxino_tools.compress.recipe import as_toml, from_mapping
 from onnxino_tools.compress.verdict import warnings
+from tests.tools.compress import nets
 from tests.tools.conftest import Command
 
 QUICK = "--no-latency"
@@ -142,3 +143,23 @@ def test_a_single_layer_cannot_lose_channels(data: Path) -> None:
     with pytest.raises(InputError, match="none of its 1 layer can lose anything: fc: ") as caught:
         compress(model, data, {"prune": {"ratio": 0.5}}, latency=False)
     assert "--granularity weight" in str(caught.value.hint)
+
+
+def test_hints_are_about_compressing(
+    onnxino: Command, network: onnx.ModelProto, model: Path, data: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "net.pt").write_bytes(b"PK\x03\x04")
+    code, _, err = onnxino("compress", tmp_path / "net.pt", "--data", data, "-o", tmp_path / "out")
+    assert code == 1
+    assert "compress(module, data, recipe, output='out')" in err
+    assert "from_module(module, (1, 3, 64, 64))" in err
+    assert "quantize_static" not in err
+    onnx.save(compress(network, data, latency=False).onnx, tmp_path / "int8.onnx")
+    code, _, err = onnxino("compress", tmp_path / "int8.onnx", "--data", data, "-o", tmp_path / "out")
+    assert code == 1
+    assert "hint: give the float model that it was made from" in err
+    assert "--calibrate" not in err
+    unsplit = nets.save(tmp_path / "unsplit.npz", split=None)
+    code, _, err = onnxino("compress", model, "--data", unsplit, "-o", tmp_path / "out")
+    assert code == 1
+    assert "hint: give the share of the training images that is held out: --validation 0.15" in err

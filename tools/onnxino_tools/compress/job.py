@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from onnxino.errors import InputError, MissingExtraError
+from onnxino.errors import ConvertError, InputError, MissingExtraError, OnnxinoError
 from onnxino_tools.compress.options import Recipe
 from onnxino_tools.compress.prunable import check_prunable
 from onnxino_tools.compress.samples import Arrays, Samples, load_samples
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from onnxino_tools.data.dataset import Dataset
     from onnxino_tools.report import Report
+
+TORCH = (".pt", ".pth", ".pkl")
 
 
 @dataclass
@@ -88,7 +90,16 @@ def _load(model: Any, data: str | Path | Dataset, recipe: Recipe) -> tuple[Model
         from onnxino_tools.train import from_module
 
         return from_module(model, _example_shape(data, recipe)), identifier(type(model).__name__.lower())
-    source = load_source(model)
+    try:
+        source = load_source(model)
+    except OnnxinoError as error:
+        if isinstance(model, str | Path) and Path(model).suffix.lower() in TORCH and Path(model).is_file():
+            error.hint = (
+                "in Python, where the model is built and its weights are loaded: onnxino_tools.compress.compress("
+                "module, data, recipe, output='out'); or export it: onnx.save(onnxino_tools.train.from_module(module, "
+                "(1, 3, 64, 64)), 'model.onnx')"
+            )
+        raise
     return source.model, identifier(source.stem)
 
 
@@ -115,7 +126,12 @@ def _check_model(model: ModelProto, recipe: Recipe) -> None:
     from onnxino_converter.importer import import_graph
     from onnxino_converter.quantize.quantizer import check, prepare
 
-    check(model)
+    try:
+        check(model)
+    except ConvertError as error:
+        if "quantized already" in str(error):
+            error.hint = "give the float model that it was made from"
+        raise
     import_graph(model)
     if recipe.quantizes:
         prepare(model)

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 Arrays = tuple[NDArray[np.float32], NDArray[np.int64]]
 _SHARE = "give the name of another split, or the share of the training images that is held out: --validation 0.15"
 
+_HOLD_OUT = "give the share of the training images that is held out: --validation 0.15"
+
 
 @dataclass(frozen=True)
 class Samples:
@@ -162,7 +164,7 @@ def _train_and_validation(
         return _held_out(pool, float(options.validation), seed)
     if splits is None:
         source.split(None)  # what cannot be read says so
-        raise InputError(f"'{source.name}' is not split into images that train and images that choose", _SHARE)
+        raise InputError(f"'{source.name}' is not split into images that train and images that choose", _HOLD_OUT)
     if options.validation == options.train:
         raise InputError(f"the split '{options.train}' cannot both train and choose", _SHARE)
     try:
