@@ -43,7 +43,7 @@ KEYS: dict[str, set[str]] = {
     },
     "layers.0.histogram": {"from", "to", "unit", "counts"},
     "accuracy.mistakes.0": {"label", "prediction", "count"},
-    "wrong.shown.0": {"index", "name", "label", "prediction", "confidence"},
+    "wrong.shown.0": {"index", "source_index", "name", "label", "prediction", "confidence"},
     "baseline.accuracy_difference": {
         *("difference", "standard_error", "interval95", "model_only_right", "baseline_only_right", "images"),
     },
@@ -150,7 +150,9 @@ def test_a_folder_of_images(onnxino: Command, linear_file: Path, tmp_path: Path)
     assert code == 0, err
     report = json.loads(out)
     assert report["accuracy"]["images"] == 4
-    assert report["wrong"]["shown"][0]["name"].endswith(".png")
+    first = report["wrong"]["shown"][0]
+    assert first["name"].endswith(".png")
+    assert first["source_index"] is None
 
 
 def test_a_split(onnxino: Command, linear_file: Path, tmp_path: Path) -> None:
@@ -158,15 +160,22 @@ def test_a_split(onnxino: Command, linear_file: Path, tmp_path: Path) -> None:
     split = np.array(["train", "test", "test", "val"])
     np.savez(data, images=np.zeros((4, 8, 8, 3), np.uint8), labels=np.arange(4), split=split)
 
-    def measured(*options: str) -> tuple[str | None, int]:
+    def measured(*options: str) -> tuple[str | None, int, list[list[int]]]:
+        """Split, images, and of the wrong ones where they are in the split and in the file."""
         code, out, err = onnxino("report", linear_file, "--data", data, "--no-latency", "--json", *options)
         assert code == 0, err
-        found = json.loads(out)["data"]
-        return found["split"], found["images"]
+        report = json.loads(out)
+        wrong = [[one["index"], one["source_index"]] for one in report["wrong"]["shown"]]
+        return report["data"]["split"], report["data"]["images"], wrong
 
-    assert measured() == ("test", 2)
-    assert measured("--split", "val") == ("val", 1)
-    assert measured("--split", "all") == (None, 4)
+    # Equal outputs: the first class, so that all but the first image of the file are wrong.
+    assert measured() == ("test", 2, [[0, 1], [1, 2]])
+    assert measured("--split", "val") == ("val", 1, [[0, 3]])
+    assert measured("--split", "all") == (None, 4, [[1, 1], [2, 2], [3, 3]])
+    page = tmp_path / "report.html"
+    assert onnxino("report", linear_file, "--data", data, "--no-latency", "--split", "val", "--html", page)[0] == 0
+    assert "<br>image 3</figcaption>" in page.read_text("utf-8")
+    assert "Images are numbered as in data.npz, from 0." in page.read_text("utf-8")
     assert "split test" in onnxino("report", linear_file, "--data", data, "--no-latency")[1]
 
 

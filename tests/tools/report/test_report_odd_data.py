@@ -139,6 +139,27 @@ def test_infinite_outputs() -> None:
     assert report.outputs[0].greatest is None
 
 
+def test_classes_that_are_never_found() -> None:
+    weights = np.zeros((40, 4), np.float32)
+    report = report_of(
+        linear((40,), 4, weights=weights), Dataset(signals().images, "d", LABELS, ["a", "b\x1b", "c", "d"])
+    )
+    assert "recall 0: none of the images was found of 'b\x1b' (5), 'c' (5), 'd' (5)" in report.notes
+    assert "\x1b" not in "".join(lines(report))
+    many = Dataset(images(9), "many", np.arange(9), [f"class {k}" for k in range(9)])
+    missed = report_of(linear((3, 8, 8), 9, weights=np.zeros((192, 9), np.float32)), many)
+    assert any(note.endswith("'class 5' (1) and 3 more") for note in missed.notes)
+
+
+def test_a_split_taken_twice() -> None:
+    """Where an image is in the source, whatever was taken before."""
+    data = Dataset(images(), "d", LABELS, list("abcd"), np.array(["train", "val"] * 10)).take(np.arange(4, 20))
+    report = report_of(linear((3, 8, 8), 4), data, split="val")
+    assert report.wrong
+    assert all(wrong.source_index == 5 + 2 * wrong.index for wrong in report.wrong)
+    assert all(wrong.label == wrong.source_index % 4 for wrong in report.wrong if wrong.source_index is not None)
+
+
 def test_grey_images() -> None:
     report = report_of(linear((1, 8, 8), 4), Dataset(images(shape=(8, 8)), "grey", LABELS))
     assert report.accuracy is not None

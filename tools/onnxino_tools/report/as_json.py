@@ -111,6 +111,7 @@ def _wrong(report: Report, index: int) -> dict[str, Any]:
     one = report.wrong[index]
     return {
         "index": one.index,
+        "source_index": one.source_index,
         "name": one.name,
         "label": one.label,
         "prediction": one.prediction if one.prediction >= 0 else None,

@@ -80,7 +80,7 @@ def _cards(report: Report) -> Markup:
     cards.append(("Parameters", _millions(report.parameters), f"{report.nonzero:,} not zero"))
     upload = report.upload
     if upload is not None:
-        cards.append(("Upload, estimated", f"{upload.uart_s:.1f} s", f"over UART; {upload.usb_s:.1f} s over USB"))
+        cards.append(("Upload, estimated", f"{upload.usb_s:.1f} s", f"over USB; {upload.uart_s:.1f} s over UART"))
     boxes = [
         Markup(
             f'<div><dt>{escape(what)}</dt><dd class="value">{escape(value)}</dd>'
@@ -101,7 +101,7 @@ def _notes(report: Report) -> Markup:
 def _about(report: Report) -> Markup:
     lines = [
         "Accuracy: from the outputs of the model file on this computer, which are the board's to the byte. Wilson's "
-        "interval: the accuracy on endlessly many such images lies in it with a probability of 95 %.",
+        "interval: 95 % of such intervals hold the true accuracy.",
         "Weights count neither biases nor scales; in bytes they are as the device stores them, padding included.",
         "Latency: cycles of one inference as the emulator of the board counts them; an estimate, no measurement.",
         f"Upload: an estimate, from the protocol's frames at {BAUD_RATE:,} baud (UART) or from the time "

@@ -81,12 +81,18 @@ def wrong_images(report: Report) -> Markup:
         "softmax": " Confidence: the softmax of the model's outputs.",
         "output": " Confidence: the model's output for the predicted class.",
     }.get(report.confidence_kind or "", "")
-    return section("Wrongly classified images", paragraph(said + kind, "muted"), grid(shown))
+    counted = ""
+    if report.data is not None and any(wrong.source_index is not None for wrong in report.wrong):
+        counted = f" Images are numbered as in {Path(report.data.source).name}, from 0."
+    return section("Wrongly classified images", paragraph(said + kind + counted, "muted"), grid(shown))
 
 
 def _one_wrong(report: Report, wrong: Wrong) -> Markup:
     true, predicted = report.class_name(wrong.label), report.class_name(wrong.prediction)
-    about = f"image {wrong.index}: {true}, taken for {predicted}"
+    file = None if wrong.name is None else Path(wrong.name).name
+    number = None if wrong.source_index is None else f"image {wrong.source_index}"
+    which = ", ".join(filter(None, (number, file)))
+    about = f"{which}: {true}, taken for {predicted}"
     seen, picture = wrong.picture, Markup()
     if seen is not None and seen.png is not None:
         size = f'width="{seen.width}" height="{seen.height}"'
@@ -94,13 +100,12 @@ def _one_wrong(report: Report, wrong: Wrong) -> Markup:
     elif seen is not None and seen.line is not None:
         picture = charts.signal(seen.line, about)
     sure = "" if wrong.confidence is None else f", {text.percent(wrong.confidence, 0)}"
-    file = "" if wrong.name is None else f", {Path(wrong.name).name}"
     caption = join(
         [
             Markup(f"<b>{name(true)}</b> taken for <b>{name(predicted)}</b>"),
             sure,
             Markup("<br>"),
-            f"image {wrong.index}{file}",
+            which,
         ]
     )
     return figure(picture, caption)

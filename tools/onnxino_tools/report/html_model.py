@@ -32,14 +32,19 @@ def sizes(report: Report) -> Markup:
     if sizes.onnx is not None:
         rows.append(["ONNX file", f"{sizes.onnx:,}", "", ""])
     rows.append(["Model file (.oxm)", f"{sizes.model:,}", *_room(sizes.model, board.model_size)])
-    rows.append(["of it weights", f"{sizes.weights:,}", "", ""])
-    rows.append(["of it biases, scales, tables", f"{sizes.constants:,}", "", ""])
+    rows.append([_part("of it weights"), f"{sizes.weights:,}", "", ""])
+    rows.append([_part("of it biases, scales, tables"), f"{sizes.constants:,}", "", ""])
     if sizes.firmware is not None:
         rows.append(["Firmware", f"{sizes.firmware:,}", *_room(sizes.firmware, board.image_size)])
         rows.append(["Flash: model and firmware", f"{sizes.model + sizes.firmware:,}", "", ""])
     rows.append(["Working memory (arena)", f"{sizes.arena:,}", *_room(sizes.arena, board.arena_size)])
     head = ["Part", "Bytes", "Room", "Used"]
     return section("Sizes and memory", table(f"Sizes in bytes, and the room on {board.title}", head, rows, (1, 2, 3)))
+
+
+def _part(what: str) -> Markup:
+    """Of the line above."""
+    return Markup(f'<span class="part">{escape(what)}</span>')
 
 
 def _room(size: int, room: int) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -247,9 +248,11 @@ def _wrong(
     if confidences is not None:
         places = places[np.argsort(-np.nan_to_num(confidences[places], nan=-1.0), kind="stable")]
     shown: list[Wrong] = []
+    folder = data.names is not None and Path(data.source).is_dir()
     for place in (int(p) for p in places[: max(0, most)]):
         sure = None if confidences is None or not np.isfinite(confidences[place]) else float(confidences[place])
         name = None if data.names is None else data.names[place]
         seen = picture(data.images[place])
-        shown.append(Wrong(place, name, int(labels[place]), int(predictions[place]), sure, seen))
+        within = None if folder else place if data.places is None else int(data.places[place])
+        shown.append(Wrong(place, within, name, int(labels[place]), int(predictions[place]), sure, seen))
     return shown

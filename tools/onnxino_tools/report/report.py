@@ -18,6 +18,8 @@ from onnxino_tools.report.upload import Upload
 
 VERSION = 1  # of the JSON: keys are added, but none is removed or changes its meaning, without another number
 
+_MISSED = 5  # classes named by a note
+
 
 @dataclass(frozen=True)
 class Sizes:
@@ -51,9 +53,12 @@ class DataFacts:
 
 @dataclass(frozen=True)
 class Wrong:
-    """A wrongly classified image: label and prediction are numbers of classes (NO_CLASS: none); confidence 0 to 1."""
+    """A wrongly classified image: label and prediction are numbers of classes (NO_CLASS: none); confidence 0 to 1.
+    index: among the images measured; source_index: in the file of the data, None for a folder (its images have names).
+    """
 
     index: int
+    source_index: int | None
     name: str | None
     label: int
     prediction: int
@@ -118,8 +123,17 @@ class Report:
         if without:
             numbers = f"{without:,} of the images gave no class: outputs that are not a number, or number none"
         latency = self.latency_note if self.fit.fits else None  # misfit says it
-        found = (misfit, latency, self.accuracy_note, numbers, self.baseline_note)
+        found = (misfit, latency, self.accuracy_note, numbers, self._never_found(), self.baseline_note)
         return [note for note in found if note is not None]
+
+    def _never_found(self) -> str | None:
+        """Classes whose recall is 0."""
+        missed = [entry for entry in self.classes if entry.recall == 0]
+        if not missed:
+            return None
+        titles = ", ".join(f"'{entry.name}' ({entry.images:,})" for entry in missed[:_MISSED])
+        more = f" and {len(missed) - _MISSED:,} more" if len(missed) > _MISSED else ""
+        return f"recall 0: none of the images was found of {titles}{more}"
 
     def class_name(self, number: int) -> str:
         """Of a label or prediction."""

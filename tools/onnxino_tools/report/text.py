@@ -69,7 +69,7 @@ def rows(report: Report) -> list[tuple[str, str]]:
     found.append(("multiply-adds", f"{report.macs:,}"))
     found.append(("latency", latency_text(report)))
     if upload is not None:
-        found.append(("upload", f"{upload.uart_s:.1f} s over UART, {upload.usb_s:.1f} s over USB (estimates)"))
+        found.append(("upload", f"{upload.usb_s:.1f} s over USB, {upload.uart_s:.1f} s over UART (estimates)"))
     return found
 
 
@@ -93,7 +93,7 @@ def lines(report: Report) -> list[str]:
     if report.outputs and not report.classes:
         said += ["", "outputs", *_outputs(report)]
     if report.notes:
-        said += ["", *(f"  {note}" for note in report.notes)]
+        said += ["", *(f"  {visible(note)}" for note in report.notes)]
     return said
 
 
