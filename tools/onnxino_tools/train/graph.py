@@ -146,7 +146,7 @@ def _untie(graph: Graph) -> None:
         for index in statistics:
             name = node.input[index]
             if name in graph.constants and _reads(graph, name) > 1:
-                fresh = _free_name(graph, f"{node.output[0]}_{'mean' if index == 3 else 'variance'}")
+                fresh = free_name(graph, f"{node.output[0]}_{'mean' if index == 3 else 'variance'}")
                 own(fresh, graph.constants[name])
                 node.input[index] = fresh
     used = {name for node in proto.node for name in node.input} | outputs
@@ -159,7 +159,8 @@ def _reads(graph: Graph, name: str) -> int:
     return sum(list(node.input).count(name) for node in graph.model.graph.node)
 
 
-def _free_name(graph: Graph, wanted: str) -> str:
+def free_name(graph: Graph, wanted: str) -> str:
+    """The wanted name, or with a number where it is taken."""
     taken = {name for node in graph.model.graph.node for name in (*node.input, *node.output)} | set(graph.constants)
     name, number = wanted, 2
     while name in taken:

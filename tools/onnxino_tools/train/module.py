@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from onnxino.errors import ConvertError
 from onnxino_tools.train.graph import Graph, describe, read_graph
+from onnxino_tools.train.normalize import Normalization, moments, normalizable
 from onnxino_tools.train.operators import OPERATORS, Node, Run, Step
 from onnxino_tools.train.operators.elementwise import softmax_axis
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from onnx import ModelProto, NodeProto
 
 _PROBE_BATCH = 3
+_BATCH = 64
 
 
 @dataclass(frozen=True)
@@ -62,12 +64,44 @@ class OnnxModule(nn.Module):
                     self._non_persistent_buffers_set.add(name)
         self._links = _links(graph)
         self._logits = _logits(graph)
+        self._normalizations: dict[str, Normalization] = {}  # by the tensor they normalize
         self._tensors = {graph.input} | {name for link in self._links for name in link.outputs}
 
     @property
     def has_softmax(self) -> bool:
         """Whether the graph ends in Softmax or LogSoftmax, which logits() leaves out."""
         return self._logits != self._graph.output
+
+    @property
+    def normalized(self) -> bool:
+        """Whether the graph has a BatchNormalization, or normalize() gave it some."""
+        return bool(self._normalizations) or any(link.proto.op_type == "BatchNormalization" for link in self._links)
+
+    def normalize(self, images: Tensor) -> list[str]:
+        """Puts a batch normalization behind each convolution that has a constant weight and bias, so that a network
+        whose normalizations were folded trains like one that has them; to_onnx() folds them into the graph as it was.
+
+        images: float32 [N, ...], some hundred training images, whose statistics they begin with; the function stays.
+        The names of the normalized tensors. Convolutions without bias, with one that others use, or whose output is the
+        network's stay as they are; a second call does nothing.
+        """
+        found = {} if self._normalizations else normalizable(self._graph)
+        parts = torch.split(images, _BATCH)
+        was_training = self.training
+        self.eval()
+        with torch.no_grad():
+            statistics = moments(lambda some: self.tensors(some, list(found)), parts)
+        self.train(was_training)
+        for name, normalization in found.items():
+            initial = normalization.initial(*statistics[name])
+            for key, value in initial.items():
+                value = value.to(images.device)
+                if key in (normalization.scale, normalization.shift):
+                    self._parameters[key] = nn.Parameter(value)
+                else:
+                    self._buffers[key] = value
+        self._normalizations = self._normalizations or found
+        return list(found)
 
     def forward(self, images: Tensor) -> Tensor:
         """The graph's output for float32 [N, ...], for any N even where the model was written for one."""
@@ -99,6 +133,9 @@ class OnnxModule(nn.Module):
                 result = link.step([values[name] for name in link.inputs], run)
             except (RuntimeError, ValueError, IndexError, TypeError, KeyError) as error:
                 raise _failed(link.proto, error) from error
+            normalization = self._normalizations.get(link.outputs[0])
+            if normalization is not None and isinstance(result, Tensor):
+                result = normalization.step(result, values, self.training)
             values.update(zip(link.outputs, [result] if isinstance(result, Tensor) else result, strict=False))
             missing.difference_update(link.outputs)
             for name in link.finished:
@@ -130,7 +167,10 @@ class OnnxModule(nn.Module):
 
     def _values(self) -> dict[str, Any]:
         state: Mapping[str, Tensor] = self.state_dict()
-        return {name: np.ascontiguousarray(value.detach().cpu().numpy()) for name, value in state.items()}
+        values = {name: np.ascontiguousarray(value.detach().cpu().numpy()) for name, value in state.items()}
+        for normalization in self._normalizations.values():
+            normalization.fold(values)
+        return values
 
     def _load_from_state_dict(
         self,
