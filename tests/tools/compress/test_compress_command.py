@@ -12,6 +12,7 @@ import pytest
 
 from onnxino_converter import prune
 from onnxino_tools import compress_options
+from onnxino_tools.commands import compress as compress_command
 from onnxino_tools.compress import pipeline
 from onnxino_tools.compress.recipe import read_recipe
 from tests.tools.compress import nets
@@ -41,6 +42,8 @@ def test_the_table_and_the_files(onnxino: Command, model: Path, data: Path, tmp_
     assert [line.split()[0] for line in (original, pruned, quantized)] == ["original", "pruned", "quantized"]
     assert any(line.startswith("  not pruned: fc: ") for line in rest)
     assert any("times fewer bytes of weights" in line for line in rest)
+    assert f"  next: onnxino serial-eval --port emulator --model {out}/stripes.oxm --data {data} --split val" in text
+    assert f"onnxino report {out}/stripes.oxm --data {data} --split val --baseline {model} --html report.html" in text
     files = "stripes.onnx, stripes_int8.onnx, stripes.oxm, report.json, recipe.toml"
     assert f"wrote {files} to {out}, and the report to {page}" in text
     assert page.is_file()
@@ -215,7 +218,12 @@ def test_sensitivity(onnxino: Command, model: Path, data: Path, tmp_path: Path) 
 def test_compare_without_a_teacher(onnxino: Command, model: Path, data: Path, tmp_path: Path) -> None:
     code, text, err = onnxino("compress", model, "--data", data, "--compare", "--prune", 0.5, QUICK)
     assert code == 0, err
-    lines = [line.split() for line in text.splitlines()]
+    said, *table = text.splitlines()
+    shares = [float(line.split()[1]) / 100 for line in table if "%" in line]
+    error = 100 * max((p * (1 - p) / 45) ** 0.5 for p in shares)
+    assert said.startswith("  accuracy: of 45 validation images")
+    assert said.endswith(f"its standard error is up to {error:.1f} points")
+    lines = [line.split() for line in table]
     assert [line[0] for line in lines] == ["technique", "none", "P", "Q", "D", "P+Q", "P+D+Q"]
     assert lines[1][-1] == "1.00"
     assert "not run: no fine-tuning" in text
@@ -276,3 +284,13 @@ def test_a_model_that_does_not_fit_says_by_how_much(onnxino: Command, data: Path
     assert "more than the 229,376 there are" in text
     held = json.loads((tmp_path / "out" / "report.json").read_text())
     assert held["fits"] is False
+
+
+def test_progress_without_a_terminal_is_a_line_now_and_then(
+    onnxino: Command, model: Path, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command = ["compress", model, "--data", data, "--sensitivity"]
+    assert "sensitivity: " not in onnxino(*command)[2]  # quicker than that
+    monkeypatch.setattr(compress_command, "EVERY", 0.0)
+    lines = [line for line in onnxino(*command)[2].splitlines() if not line.startswith("note: ")]
+    assert lines == [f"sensitivity: {i} of 6" for i in range(1, 7)]

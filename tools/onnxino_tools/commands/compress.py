@@ -8,6 +8,8 @@ extra 'train'.
 
 from __future__ import annotations
 
+import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
     from argparse import Namespace
 
     from onnxino_tools.compress import CompressResult, Event, Recipe
+
+EVERY = 30.0  # seconds between lines of progress, where there is no terminal
 
 
 def add_arguments(parser: arguments.Parser) -> None:
@@ -84,6 +88,8 @@ def _compress(args: Namespace, recipe: Recipe) -> int:
 
     page = "" if args.html is None else f", and the report to {args.html}"
     ui.out(f"  wrote {', '.join(file_names(result.name, recipe, None))} to {args.output}{page}")
+    for line in _next(args, result):
+        ui.out(line)
     for text in result.warnings:
         ui.note(text)
     return 0
@@ -108,6 +114,21 @@ def _summary(result: CompressResult) -> list[str]:
     if result.misfit is not None:
         lines.append(f"  it does not fit the board: {result.misfit}")
     return lines
+
+
+def _next(args: Namespace, result: CompressResult) -> list[str]:
+    """Commands that look closer at the result: on the emulated board, and beside the original."""
+    import shlex
+
+    made = shlex.quote((Path(args.output) / f"{result.name}.oxm").as_posix())
+    model, data = (shlex.quote(str(path)) for path in (args.model, args.data))
+    # Which images choose is no split that other commands know where they are a share of those that train.
+    held = result.recipe.data.validation
+    split = f" --split {shlex.quote(held)}" if isinstance(held, str) else ""
+    lines = [f"onnxino report {made} --data {data}{split} --baseline {model} --html report.html"]
+    if result.misfit is None:
+        lines.insert(0, f"onnxino serial-eval --port emulator --model {made} --data {data}{split}")
+    return [f"  {'next:' if number == 0 else '     '} {line}" for number, line in enumerate(lines)]
 
 
 def _compare(args: Namespace, recipe: Recipe) -> int:
@@ -143,11 +164,12 @@ def _sensitivity(args: Namespace, values: dict[str, Any], folder: Path | None) -
 
 
 class _News:
-    """What a run tells: lines, and a bar while it trains."""
+    """What a run tells: lines, and a bar while it trains (a line every 30 seconds where there is no terminal)."""
 
     def __init__(self, output: str | None) -> None:
         self._bar: ui.Progress | None = None
         self._output = output
+        self._told = time.monotonic()
 
     def __enter__(self) -> _News:
         return self
@@ -158,6 +180,13 @@ class _News:
             ui.talk()
             ui.note(f"what is done is kept in {self._output}/checkpoint: the same command goes on from there")
 
+    def _line(self, event: Event) -> None:
+        """Where there is no terminal for a bar: a line now and then."""
+        now = time.monotonic()
+        if now - self._told >= EVERY:
+            self._told = now
+            ui.talk(f"{event.text}: {event.done} of {event.total}")
+
     def _close(self) -> None:
         if self._bar is not None:
             self._bar.close()
@@ -165,6 +194,9 @@ class _News:
 
     def tell(self, event: Event) -> None:
         """One event."""
+        if event.kind == "epoch" and not sys.stderr.isatty():
+            self._line(event)
+            return
         if event.kind == "epoch":
             if self._bar is None:
                 self._bar = ui.Progress(event.total, "epochs", event.text)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -38,11 +39,18 @@ class Technique:
 
 @dataclass(frozen=True)
 class Comparison:
-    """All six, in their order; ratio: what pruning removed."""
+    """All six, in their order; ratio: what pruning removed; images: of the validation, which the accuracies are of."""
 
     techniques: list[Technique]
     recipe: Recipe
     ratio: Any
+    images: int
+
+    @property
+    def error(self) -> float:
+        """The greatest standard error of an accuracy, as a share: sqrt(p (1 - p) / n) of the binomial distribution."""
+        shares = [one.row.accuracy for one in self.techniques if one.row is not None]
+        return max(math.sqrt(p * (1 - p) / self.images) for p in shares)
 
     def as_dict(self) -> dict[str, Any]:
         """For --json and report.json."""
@@ -56,7 +64,8 @@ class Comparison:
             }
             for one in self.techniques
         ]
-        return {"seed": self.recipe.seed, "ratio": self.ratio, "techniques": rows}
+        said = {"images": self.images, "standard_error": self.error}
+        return {"seed": self.recipe.seed, "ratio": self.ratio, "validation": said, "techniques": rows}
 
     def table(self) -> list[str]:
         """For people."""
@@ -82,7 +91,11 @@ class Comparison:
             )
         shown = [line for line in lines if len(line) > 2]
         aligned = iter(ui.table(shown, right=range(1, 8)))
-        return [next(aligned) if len(line) > 2 else f"  {line[0]}  {line[1]}" for line in lines]
+        said = (
+            f"  accuracy: of {ui.counted(self.images, 'validation image')}, by which everything was chosen; "
+            f"its standard error is up to {100 * self.error:.1f} points"
+        )
+        return [said, *(next(aligned) if len(line) > 2 else f"  {line[0]}  {line[1]}" for line in lines)]
 
 
 def compare(
@@ -113,7 +126,7 @@ def compare(
         ratio = _ratio(job, folder, tell)
         rows = _run_all(job, ratio, folder, tell)
     techniques = [Technique(label, rows.get(label), None if label in rows else _reason(wanted)) for label in LABELS]
-    result = Comparison(techniques, wanted, ratio)
+    result = Comparison(techniques, wanted, ratio, len(job.samples.validation))
     if folder is not None:
         _write(folder, result)
     return result

@@ -6,15 +6,17 @@ import hashlib
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from onnxino.errors import InputError
+from onnxino.errors import InputError, OnnxinoError
 from onnxino_tools import ui
-from onnxino_tools.compress.rows import Row
+from onnxino_tools.compress.rows import Row, percent
 
 if TYPE_CHECKING:
     from onnx import ModelProto
 
     from onnxino_tools.compress.job import Job
     from onnxino_tools.report import Report
+
+TEACHER = "teacher"  # its key among the reports
 
 
 def measured(job: Job, content: bytes) -> Report:
@@ -65,6 +67,29 @@ def row_of(stage: str, report: Report) -> Row:
         arena_bytes=report.sizes.arena,
         latency_ms=None if report.latency is None else report.latency.ms,
     )
+
+
+def teacher_note(job: Job, student: float) -> str | None:
+    """What share of the images that choose the teacher classifies right, beside the student's; None without one."""
+    from onnxino_tools.report import measure
+
+    if job.teacher is None:
+        return None
+    try:
+        if TEACHER not in job.reports:
+            with ui.silence():
+                job.reports[TEACHER] = measure(
+                    job.teacher, job.samples.validation, pixels=job.samples.pixels, latency=False, thumbnails=0
+                )
+    except OnnxinoError as error:  # what cannot be converted can teach all the same
+        return f"teacher: its accuracy cannot be measured: {error.message}"
+    found = job.reports[TEACHER].accuracy
+    if found is None:
+        return f"teacher: its accuracy cannot be measured: {job.reports[TEACHER].accuracy_note}"
+    text = f"teacher: {percent(found.top1)} of the validation images"
+    if found.top1 > student:
+        return text
+    return f"{text}, which is not above the model's own {percent(student)}: it has little to teach"
 
 
 def accuracy(job: Job, model: ModelProto) -> float:

@@ -13,7 +13,7 @@ from onnxino_tools.compress import stages as work
 from onnxino_tools.compress.events import Event, Progress, silent
 from onnxino_tools.compress.job import Job, make_job
 from onnxino_tools.compress.journal import Journal, fingerprint, tidied
-from onnxino_tools.compress.measuring import final_report, measured, row_of
+from onnxino_tools.compress.measuring import final_report, measured, row_of, teacher_note
 from onnxino_tools.compress.options import Recipe
 from onnxino_tools.compress.ratios import choose_ratio, settled
 from onnxino_tools.compress.recipe import as_toml, recipe_from
@@ -126,6 +126,9 @@ class Run:
         start = time.monotonic()
         self.ratio = choose_ratio(job, self.journal, self.progress)
         self._stage("original", job.model, start)
+        taught = teacher_note(job, self.done[0].row.accuracy)
+        if taught is not None:
+            self.progress(Event("note", taught))
         self.state = self._prune(self.ratio)
         network = self.state.model
         if job.recipe.fine_tune is not None:
@@ -174,7 +177,12 @@ class Run:
     def _train(self, name: str, model: ModelProto, masks: work.Masks, options: Any) -> ModelProto:
         start = time.monotonic()
 
+        told: list[int] = []
+
         def epoch(at: Any) -> None:
+            if not told and at.epoch > 1:
+                self.progress(Event("note", f"{name}: went on after epoch {at.epoch - 1} of {at.epochs}"))
+            told.append(at.epoch)
             self.progress(Event("epoch", name, at.epoch, at.epochs))
 
         def make() -> tuple[ModelProto, work.Masks]:
