@@ -134,9 +134,11 @@ def _check_ratio(ratio: object) -> None:
 @dataclass(frozen=True)
 class TuneOptions(Training):
     """Training, with the seed of the recipe. teacher: an ONNX classifier of the same input and classes, whose answers
-    are learned too."""
+    are learned too. normalize: a network that has convolutions and no BatchNormalization (exporters fold them) trains
+    with some, which are folded back."""
 
     teacher: str | None = None
+    normalize: bool = True
 
     def __post_init__(self) -> None:
         try:
@@ -145,6 +147,7 @@ class TuneOptions(Training):
             raise InputError(f"fine_tune: {error.message}", error.hint) from None
         if self.teacher is not None:
             checks.text("fine_tune.teacher", self.teacher)
+        checks.flag("fine_tune.normalize", self.normalize)
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 Masks = Mapping[str, NDArray[np.bool_]]
 Ratio = float | Mapping[str, float]
+NORMALIZED = 512  # training images whose statistics the normalizations of a folded network begin with
 SCORED = 1024  # training images that Taylor scores are computed from
 
 
@@ -110,8 +111,13 @@ def taylor(job: Job, model: ModelProto) -> dict[str, NDArray[np.float32]]:
     from onnxino_tools.train import taylor_scores, to_module
 
     images, labels = job.train
-    chosen = np.sort(np.random.default_rng(job.recipe.seed).permutation(len(images))[:SCORED])
+    chosen = _some(job, SCORED)
     return taylor_scores(to_module(model), images[chosen], labels[chosen])
+
+
+def _some(job: Job, count: int) -> NDArray[np.int64]:
+    """So many training images, by the seed."""
+    return np.sort(np.random.default_rng(job.recipe.seed).permutation(len(job.train[0]))[:count])
 
 
 def tune(
@@ -127,6 +133,8 @@ def tune(
     from onnxino_tools.train import fit, to_module
 
     module = to_module(model)
+    if options.normalize and not module.normalized:
+        module.normalize(job.train[0][_some(job, NORMALIZED)])
     history = fit(
         module,
         job.train,

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from onnxino.errors import ConvertError
@@ -77,7 +78,7 @@ class OnnxModule(nn.Module):
         """Whether the graph has a BatchNormalization, or normalize() gave it some."""
         return bool(self._normalizations) or any(link.proto.op_type == "BatchNormalization" for link in self._links)
 
-    def normalize(self, images: Tensor) -> list[str]:
+    def normalize(self, images: Tensor | NDArray[np.float32]) -> list[str]:
         """Puts a batch normalization behind each convolution that has a constant weight and bias, so that a network
         whose normalizations were folded trains like one that has them; to_onnx() folds them into the graph as it was.
 
@@ -86,16 +87,17 @@ class OnnxModule(nn.Module):
         network's stay as they are; a second call does nothing.
         """
         found = {} if self._normalizations else normalizable(self._graph)
-        parts = torch.split(images, _BATCH)
+        device = next(self.parameters()).device
+        parts = torch.split(torch.as_tensor(images), _BATCH)
         was_training = self.training
         self.eval()
         with torch.no_grad():
-            statistics = moments(lambda some: self.tensors(some, list(found)), parts)
+            statistics = moments(lambda some: self.tensors(some.to(device), list(found)), parts)
         self.train(was_training)
         for name, normalization in found.items():
             initial = normalization.initial(*statistics[name])
             for key, value in initial.items():
-                value = value.to(images.device)
+                value = value.to(device)
                 if key in (normalization.scale, normalization.shift):
                     self._parameters[key] = nn.Parameter(value)
                 else:

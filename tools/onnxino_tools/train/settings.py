@@ -20,8 +20,7 @@ class Training:
     """Hyperparameters of fit(). The defaults fine-tune a small network; from random weights take more epochs.
 
     epochs, batch: passes over the training data, and samples a step (a last batch of one sample is left out).
-    learning_rate: its greatest value. Common: 0.05 for sgd and 0.003 for adamw from random weights, a tenth of that for
-        fine-tuning.
+    learning_rate: its greatest value. Common: 0.05 for sgd and 0.003 for adamw, from random weights and after pruning.
     optimizer: sgd (Nesterov, with `momentum`) or adamw. weight_decay: for weights, not for biases and normalizations;
         decoupled with adamw, part of the gradient with sgd.
     schedule: cosine (down to 0 at the end) or constant; the first `warmup` epochs (may be a fraction) rise linearly.
