@@ -6,7 +6,7 @@ JOBS ?= 2
 INSTALL = $(BIN)/python -m pip install -qq --disable-pip-version-check --editable
 C_FILES = $(shell git ls-files '*.c' '*.h')
 .DEFAULT_GOAL := help
-.PHONY: help demo test link-faults kill-flash conformance fuzz-c fuzz-graphs float-errors check lint fresh generate firmware format dist wheel-test clean
+.PHONY: help demo test link-faults kill-flash conformance fuzz-c fuzz-graphs float-errors compress-digits check lint fresh generate firmware format dist wheel-test clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## /  make \1 # /p' $(MAKEFILE_LIST) | awk -F' # ' '{printf "%-20s %s\n", $$1, $$2}'
@@ -14,7 +14,7 @@ help: ## this list
 demo: $(VENV)/.demo ## the whole path: convert, build, load into the emulated board, classify 1,000 digits
 	@$(BIN)/onnxino demo --build
 
-test: $(VENV)/.test ## all tests
+test: $(if $(TRAIN),$(VENV)/.train) $(VENV)/.test ## all tests; with TRAIN=1 those that need PyTorch too, which is large
 	@$(BIN)/python -m pytest -n $(JOBS) -q
 
 conformance: $(VENV)/.test ## every shared model: 200 random inputs and all test images, ONNX Runtime and all backends (long)
@@ -34,6 +34,9 @@ kill-flash: $(VENV)/.test ## kill flash at 50 random moments; the next call must
 
 float-errors: $(VENV)/.test ## the errors of exp, log, tanh and erf over all float32 values (minutes)
 	@ONNXINO_FLOAT_ERRORS=full $(BIN)/python -m pytest -q -rP tests/engine/test_float_math.py -k test_errors
+
+compress-digits: $(VENV)/.train ## what pruning, 8 bits and distillation do to the digits network (minutes; needs PyTorch)
+	@$(BIN)/python examples/digits/compress.py
 
 check: lint fresh $(VENV)/.dev ## style, types, generated files, and all tests with their coverage
 	$(BIN)/python -m pytest -n $(JOBS) -q --cov --cov-report=term:skip-covered
@@ -90,7 +93,12 @@ $(VENV)/.test: pyproject.toml | $(VENV)/.created
 	@$(INSTALL) '.[test]'
 	@touch $@ $(VENV)/.demo
 
+$(VENV)/.train: pyproject.toml | $(VENV)/.created
+	@echo "installing Onnxino, its test tools and PyTorch into $(VENV) ..." >&2
+	@$(INSTALL) '.[test,train,notebooks]'
+	@touch $@ $(VENV)/.test $(VENV)/.demo
+
 $(VENV)/.dev: pyproject.toml | $(VENV)/.created
 	@echo "installing Onnxino and its development tools into $(VENV) ..." >&2
 	@$(INSTALL) '.[dev]'
-	@touch $@ $(VENV)/.test $(VENV)/.demo
+	@touch $@ $(VENV)/.train $(VENV)/.test $(VENV)/.demo

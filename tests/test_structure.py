@@ -13,7 +13,10 @@ from onnxino.schema.model import KERNELS
 ROOT = Path(__file__).resolve().parent.parent
 RUNTIME = ROOT / "runtime" / "onnxino"
 STEMS = [re.sub(r"(?<=[a-z0-9])(?=[A-Z][a-z])", "_", kernel.__name__).lower() for kernel in KERNELS]
-HELPERS_IN_C = {"dot", "float_weights", "pairwise", "window"}  # shared by several kernels
+HELPERS_IN_C = {  # shared by several kernels, or parts of one
+    *("conv_columns", "conv_plain", "conv_tile", "conv_tile_dsp", "conv_tiled", "dense", "dense_dsp"),
+    *("depthwise_lanes", "depthwise_plain", "dot", "dsp", "float_weights", "lanes", "lanes_dsp", "pairwise", "window"),
+}
 
 
 def stems(folder: Path, pattern: str) -> set[str]:

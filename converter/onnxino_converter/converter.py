@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ import numpy as np
 from onnxino import __version__
 from onnxino.model import load_model
 from onnxino.schema.codec import encode
-from onnxino.schema.model import Provenance
+from onnxino.schema.model import Model, Provenance
 from onnxino_converter.build_model import build_model
 from onnxino_converter.c_array import c_header, c_source
 from onnxino_converter.fit import board_named, check_fit, not_quantized
@@ -36,8 +37,17 @@ class Converted:
     name: str
     model: bytes = field(repr=False)
     report: dict[str, Any]
-    c_source: str = field(repr=False)
-    c_header: str = field(repr=False)
+    _parsed: Model = field(repr=False, compare=False)
+
+    @cached_property
+    def c_source(self) -> str:
+        """The model file as a C array; made when it is read, for it takes seconds for a large model."""
+        return c_source(self._parsed, self.model)
+
+    @cached_property
+    def c_header(self) -> str:
+        """What C code knows of it."""
+        return c_header(self._parsed, self.model)
 
 
 def convert(
@@ -83,7 +93,7 @@ def convert(
             check_fit(model, report, target, quantized)
     if save_onnx_optimized is not None:
         save_for_viewer(model, Path(save_onnx_optimized))
-    return Converted(chosen, data, report, c_source(model, data), c_header(model, data))
+    return Converted(chosen, data, report, model)
 
 
 def _plain(value: Any) -> Any:

@@ -1,8 +1,7 @@
-"""demo: the digits over a pty, the waste sorter, and what it asks for."""
+"""demo: the digits over a pty, and what it asks for. The waste sorter: test_waste_sorter.py."""
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 
@@ -18,7 +17,7 @@ pytest.importorskip("unicorn")
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no ptys")
 def test_digits(onnxino: Command, tmp_path: Path) -> None:
-    code, out, err = onnxino("demo", "--limit", 30, "-o", tmp_path, "--save", tmp_path / "s.npz")
+    code, out, err = onnxino("demo", "--data", "digits", "--limit", 30, "-o", tmp_path, "--save", tmp_path / "s.npz")
     assert code == 0
     assert "1/5 convert   digits_int8.onnx -> digits.oxm: 154,784 multiply-adds" in err
     assert "3/5 emulator  the emulated board is running; its serial port is /dev/" in err
@@ -30,36 +29,23 @@ def test_digits(onnxino: Command, tmp_path: Path) -> None:
     assert len(np.load(tmp_path / "s.npz")["predictions"]) == 30
 
 
-def test_trashnet(onnxino: Command, shared: Path) -> None:
-    data = shared / "datasets" / "trashnet_64.npz"
-    code, out, err = onnxino("demo", "--data", "trashnet", "--data-file", data, "--limit", 6, "--json")
-    result = json.loads(out)
-    assert code == 0
-    assert (result["images"], result["bytes_different"]) == (6, 0)
-    assert len(result["confusion_matrix"]) == len(result["classes"]) == 6
-    assert result["ok"] is True
-    place = (shared / "models" / "trashnet" / "base_qdq.onnx").resolve()
-    assert f"note: the model is {place}, found near the data" in err
-
-
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["--data", "trashnet"], "--data trashnet needs its images: --data-file F.npz"),
         (["--data", "trashnet", "--data-file", "none.npz"], "there is no file 'none.npz'"),
-        (["--data", "trashnet", "--data-file", __file__], "no model of the waste sorter was found"),
         (["--data", "trashnet", "--data-file", __file__, "--model", "none.onnx"], "there is no model 'none.onnx'"),
-        (["--data-file", "none.npz"], "there is no data at 'none.npz'"),
+        (["--data-file", "none.npz"], "there is no file 'none.npz'"),
+        (["--data", "digits", "--data-file", "none.npz"], "there is no data at 'none.npz'"),
     ],
 )
-def test_errors(onnxino: Command, arguments: list[str], message: str) -> None:
+def test_errors(
+    onnxino: Command, arguments: list[str], message: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("ONNXINO_CACHE_DIR", str(tmp_path))
     code, out, err = onnxino("demo", *arguments)
     assert (code, out) == (1, "")
     assert f"error: {message}" in err
-
-
-def test_help_tells_which_model(onnxino: Command) -> None:
-    assert "trashnet takes base_qdq.onnx from" in " ".join(onnxino("demo", "--help")[1].split())
 
 
 def test_long_class_names_are_cut() -> None:

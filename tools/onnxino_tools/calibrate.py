@@ -221,7 +221,7 @@ def _images(model: ModelProto, name: str, args: Namespace) -> tuple[dict[str, ND
     options = pixel_options(args)
     split = None if args.split == "all" else args.split or usual_split(args.calibrate, _USUAL_SPLIT)
     data, feed, text = image_feed(
-        _stand_in(model, name), args.calibrate, options, split=split, limit=args.limit, resize=args.resize
+        stand_in(model, name), args.calibrate, options, split=split, limit=args.limit, resize=args.resize
     )
     if options.scale is None and data.images.dtype.kind == "u":
         text = "pixel / 255"
@@ -231,7 +231,7 @@ def _images(model: ModelProto, name: str, args: Namespace) -> tuple[dict[str, ND
     return {name: feed(data.images)}, f"{_count(len(data))} from {where}"
 
 
-def _stand_in(model: ModelProto, name: str) -> Model:
+def stand_in(model: ModelProto, name: str) -> Model:
     """The input port as the data functions want it; its scale makes them divide pixels by 255."""
     import numpy as np
 

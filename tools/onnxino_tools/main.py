@@ -27,6 +27,8 @@ COMMANDS = {
     "convert": "turn a quantized ONNX model into a model file (.oxm) and a C array",
     "run": "classify image files on this computer, in the emulator or on a board",
     "serial-eval": "stream a data set to a board (or the emulator) and prove every output byte",
+    "compress": "prune, fine-tune or distil, and quantize a float model until it fits",
+    "report": "accuracy, sizes, work, latency and wrong images of a model, as text, JSON or HTML",
     "flash": "write firmware and a model into a board over USB",
     "boards": "list the boards that are connected",
     "selftest": "measure a board with fixed models, and write one file that can be passed on",

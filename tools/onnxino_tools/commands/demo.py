@@ -4,8 +4,11 @@ Converts a quantized ONNX model, takes the firmware image of the board, starts t
 own, loads the model over its serial port and classifies a test set there; every output byte is compared with the
 reference.
 
-    onnxino demo                                     1,000 handwritten digits; everything is included
-    onnxino demo --data trashnet --data-file F.npz   the TrashNet waste sorter, 6 classes
+    onnxino demo                     the waste sorter where TrashNet's images are at hand, else 1,000 handwritten digits
+    onnxino demo --data-file F.npz   the waste sorter: photographs of waste (TrashNet) in 6 classes
+    onnxino demo --data digits       the digits; everything is included
+
+examples/waste_sorter/train.py downloads TrashNet; its images stay in the user's cache, where this command finds them.
 """
 
 from __future__ import annotations
@@ -27,7 +30,7 @@ if TYPE_CHECKING:
     from argparse import Namespace
 
 STEPS = 5
-_WHERE = "without it, trashnet takes base_qdq.onnx from the folder of F.npz, or from models/trashnet beside that folder"
+CACHED = "trashnet_64.npz"  # in the cache, put there by examples/waste_sorter/train.py
 
 
 @dataclass(frozen=True)
@@ -44,10 +47,12 @@ class Task:
 
 def add_arguments(parser: arguments.Parser) -> None:
     parser.add_argument(
-        "--data", choices=["digits", "trashnet"], default="digits", help="what to classify (default: digits)"
+        "--data",
+        choices=["digits", "trashnet"],
+        help="what to classify (default: trashnet where its images are in the cache or given, else digits)",
     )
-    parser.add_argument("--data-file", metavar="F.npz", help="trashnet: images, labels, split, classes")
-    parser.add_argument("--model", metavar="M.onnx", help=f"another quantized model for these images ({_WHERE})")
+    parser.add_argument("--data-file", metavar="F.npz", help="images, labels, split, classes")
+    parser.add_argument("--model", metavar="M.onnx", help="another quantized model for these images")
     parser.add_argument("--limit", type=arguments.positive, metavar="N", help="only the first N images")
     parser.add_argument("--build", action="store_true", help="compile the firmware where a compiler is installed")
     parser.add_argument("-o", "--output", metavar="DIR", help="keep the converted model there")
@@ -57,8 +62,12 @@ def add_arguments(parser: arguments.Parser) -> None:
 
 
 def run(args: Namespace) -> int:
-    task = _trashnet(args) if args.data == "trashnet" else _digits(args)
+    cached = _cached()
+    chosen = args.data or ("trashnet" if args.data_file is not None or cached is not None else "digits")
+    task = _trashnet(args, cached) if chosen == "trashnet" else _digits(args)
     arguments.check_save(args)
+    if args.data is None and args.data_file is None:
+        ui.note(_why(task))
     with tempfile.TemporaryDirectory(prefix="onnxino-demo-") as scratch:
         return _run(args, task, Path(scratch))
 
@@ -71,26 +80,40 @@ def _digits(args: Namespace) -> Task:
     return Task("handwritten digits", "digits", model, data, None, args.limit)
 
 
-def _trashnet(args: Namespace) -> Task:
-    if args.data_file is None:
+def _trashnet(args: Namespace, cached: Path | None) -> Task:
+    from onnxino_tools.examples import example
+
+    data = cached if args.data_file is None else Path(args.data_file)
+    if data is None:
         raise InputError(
             "--data trashnet needs its images: --data-file F.npz",
-            "a .npz with images uint8 [N, 64, 64, 3], labels, split",
+            "a .npz with images uint8 [N, 64, 64, 3], labels, split; examples/waste_sorter/train.py downloads them",
         )
-    data = Path(args.data_file)
     if not data.is_file():
         raise InputError(f"there is no file '{data}'", "--data-file names the .npz with the images of the waste sorter")
-    if args.model is not None:
-        model = Path(args.model)
-    else:
-        places = [data.parent / "base_qdq.onnx", data.parent.parent / "models" / "trashnet" / "base_qdq.onnx"]
-        found = [place for place in places if place.is_file()]
-        if not found:
-            tried = " and ".join(f"'{place}'" for place in places)
-            raise InputError(f"no model of the waste sorter was found (looked for {tried})", "name it: --model M.onnx")
-        model = found[0]
-        ui.note(f"the model is {model.resolve()}, found near the data; --model names another")
+    model = Path(args.model) if args.model else example("waste_sorter", "waste_sorter_int8.onnx")
     return Task("pieces of waste", "waste_sorter", model, data, "test", args.limit)
+
+
+def _cached() -> Path | None:
+    """TrashNet's images where they are in the user's cache; None also where there can be no cache."""
+    from onnxino.compile_cache import CompileError, cache_dir
+
+    try:
+        path = cache_dir() / CACHED
+    except CompileError:
+        return None
+    return path if path.is_file() else None
+
+
+def _why(task: Task) -> str:
+    """What was chosen to be classified, and how to have the other."""
+    if task.name == "digits":
+        return (
+            "TrashNet's images are not at hand, so these are digits; "
+            "examples/waste_sorter/train.py downloads them, or --data-file names them"
+        )
+    return f"TrashNet's images are at hand ({task.data}), so this is the waste sorter; --data digits has digits"
 
 
 def _run(args: Namespace, task: Task, scratch: Path) -> int:

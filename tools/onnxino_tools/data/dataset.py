@@ -25,6 +25,7 @@ class Dataset:
     classes: list[str] | None = None
     split: NDArray[np.str_] | None = None
     names: list[str] | None = None
+    places: NDArray[np.intp] | None = None  # in the source, of what was taken; None: all, in its order
 
     def __len__(self) -> int:
         return len(self.images)
@@ -37,6 +38,7 @@ class Dataset:
             labels=None if self.labels is None else self.labels[chosen],
             split=None if self.split is None else self.split[chosen],
             names=None if self.names is None else [self.names[i] for i in chosen],
+            places=(np.arange(len(self)) if self.places is None else self.places)[chosen],
         )
 
 
