@@ -9,6 +9,7 @@ import json
 import sys
 import urllib.error
 import zipfile
+from collections.abc import Generator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -229,9 +230,13 @@ def test_the_student_fits_the_board() -> None:
 
 
 @pytest.fixture
-def script() -> ModuleType:
+def script() -> Generator[ModuleType]:
+    """The script, which sets up PyTorch for its whole process: that is taken back for the tests that follow."""
     sys.modules.pop("train", None)
-    return importlib.import_module("train")
+    yield importlib.import_module("train")
+    torch = sys.modules.get("torch")
+    if torch is not None:
+        torch.use_deterministic_algorithms(False)
 
 
 def test_quick(script: ModuleType, shared: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
