@@ -65,7 +65,9 @@ def test_it_agrees_with_native_counting(image: bytes, model: bytes, monkeypatch:
     native = DeviceLink(EmulatorTransport(Machine(image, model))).infer(inputs(0))
     monkeypatch.setattr("onnxino.compile_cache.find_compiler", lambda: None)
     slow = DeviceLink(EmulatorTransport(Machine(image, model))).infer(inputs(0))
-    assert slow == native
+    assert (slow.output, slow.cycles) == (native.output, native.cycles)
+    # Two looks at a clock of whole microseconds, which stands elsewhere when the request comes.
+    assert slow.microseconds == pytest.approx(native.microseconds, abs=1)
 
 
 def test_inputs_that_are_sent_ahead_change_no_count(
